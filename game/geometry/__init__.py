@@ -1,0 +1,1 @@
+"""Grids, sampling, C-arm projection and named views. Frames: patient LPS, mm, unless said."""

@@ -1,0 +1,1 @@
+"""A pelvis to operate on: procedural or imported, immutable once built."""

@@ -1,0 +1,50 @@
+"""What every source of anatomy gives, before anything is derived from it.
+
+A source (an imported label map, the procedural sacrum) ends in a `Segmentation`; `build` takes one
+and derives a `Patient`, the same way for all. `Bones` is the step between: signed distances on a
+fine grid, which landmarks, regions and fractures are read from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from game.geometry.grid import Grid, Point
+from game.patient.patient import Landmark, Side
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """Voxels on the source's own grid, axes turned to LPS, not resampled.
+
+    `origin` is the centre of voxel (0, 0, 0), scanner LPS mm; `spacing` mm along x, y, z.
+    `structures` [x, y, z] holds `Structure` codes (body mask: everything but AIR), hips already
+    told apart by side; `hounsfield` [x, y, z] where there is a CT, else None. `known` are
+    landmarks that the source is certain of (scanner LPS mm); the rest are found."""
+
+    name: str
+    source: Literal["procedural", "ct", "labels"]
+    origin: Point
+    spacing: Point
+    structures: NDArray[np.uint8]
+    hounsfield: NDArray[np.int16] | None
+    known: Mapping[str, Landmark] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Bones:
+    """Signed distances, mm, negative inside, float32, on one grid around the sacrum.
+
+    `spine` is the lowest lumbar vertebra where the source tells it apart, else the whole lumbar
+    spine."""
+
+    grid: Grid
+    sacrum: NDArray[np.float32]
+    hip: Mapping[Side, NDArray[np.float32]]
+    spine: NDArray[np.float32]

@@ -1,0 +1,1 @@
+"""Case + State --step(case, state, control)--> State. Pure, seeded, no clock, no I/O."""

@@ -1,0 +1,21 @@
+"""Cement in bone: what it flows through (`Medium`), where it is (`Cement`), and how it moves.
+
+`advance` is pure and deterministic; it keeps volume to rounding: delivered = sum over voxels.
+"""
+
+from game.simulation.cement.body import EMPTY, Cement, Injection
+from game.simulation.cement.flow import advance
+from game.simulation.cement.medium import Medium, medium_of
+from game.simulation.cement.rheology import SETTING_S, setting, viscosity
+
+__all__ = [
+    "EMPTY",
+    "SETTING_S",
+    "Cement",
+    "Injection",
+    "Medium",
+    "advance",
+    "medium_of",
+    "setting",
+    "viscosity",
+]

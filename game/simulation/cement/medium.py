@@ -1,0 +1,137 @@
+"""What cement flows through: permeability and porosity of a patient's bone and what surrounds it.
+
+Lengths are mm, so permeability is mm2 (1e-8 m2 = 0.01 mm2). Cancellous bone follows its density.
+The cortex is a tight shell hung on the signed distance; it is at least one voxel thick, so that no
+path from voxel to voxel slips through it. The fracture is thinner than a voxel and enters as
+permeability along its plane (cubic law). What lies outside is soft space.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from game.geometry.grid import Grid, trilinear
+from game.patient.patient import FORAMINA, Fracture, Patient, Region
+
+LEAST_MM2, MOST_MM2 = 1.0e-3, 5.0e-2  # 1e-9 to 5e-8 m2 (facts/cement.md)
+DENSE_HU, SPARSE_HU = 200.0, -50.0  # where these hold, log-linear between: a project choice
+MARROW_HU, MINERAL_HU = -30.0, 2000.0  # porosity 0.96 at 50 HU, as 37 mg/cm3 has (facts/cement.md)
+LEAST_POROSITY, MOST_POROSITY = 0.3, 0.98  # of cancellous bone: a project choice
+CORTEX_MM2 = 1.0e-9  # 1e-15 m2, tight against cement: a project choice
+CORTEX_POROSITY = 0.05  # Haversian canals; textbook value
+SHELL = 1.05  # least shell thickness, voxels: seals against steps along an axis
+SOFT_MM2 = 0.1  # muscle and fat give way, twice the loosest bone: a project choice
+LOOSE_MM2 = 1.0  # epidural and foraminal fat: a project choice
+DISC_MM2 = 1.0e-4  # fissured disc: a project choice
+JOINT_MM2 = 1.0e-3  # SI joint cleft: a project choice
+FLATTEST = 0.1  # bounds the weight of the few steps an almost flat sheet makes across itself
+
+
+@dataclass(frozen=True, eq=False)
+class Medium:
+    """`permeability` (nx, ny, nz, 3) is mm2 along x, y and z, fractures included; `porosity` the
+    fraction of a voxel that cement can take; `region` the `Region` codes; `sheet` the sorted flat
+    indices of the voxels that fractures pass through."""
+
+    grid: Grid
+    permeability: NDArray[np.float32]
+    porosity: NDArray[np.float32]
+    region: NDArray[np.uint8]
+    sheet: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        shape = self.grid.shape
+        if self.permeability.shape != (*shape, 3) or self.porosity.shape != shape:
+            raise ValueError(
+                f"medium arrays {self.permeability.shape} and {self.porosity.shape}; "
+                f"the grid needs {(*shape, 3)} and {shape}"
+            )
+        low, high = float(self.porosity.min()), float(self.porosity.max())
+        if not (0 < low and high <= 1):
+            raise ValueError(f"porosity from {low} to {high}; it must lie in (0, 1]")
+        if not (np.isfinite(self.permeability).all() and self.permeability.min() >= 0):
+            raise ValueError("permeability must be finite and 0 or more everywhere")
+
+
+def medium_of(patient: Patient) -> Medium:
+    """The patient's bone grid as cement sees it; takes about a second."""
+    grid = patient.bone
+    tight, porosity = _bone(patient)
+    permeability = np.repeat(tight.reshape(-1, 1), 3, axis=1)
+    flat_porosity = porosity.reshape(-1)
+    for fracture in patient.fractures.values():
+        permeability[fracture.voxels] += conduit(fracture, grid.spacing).astype(np.float32)
+        opened = min(1.0, fracture.aperture / grid.spacing)
+        closed = 1.0 - flat_porosity[fracture.voxels]
+        flat_porosity[fracture.voxels] += (closed * opened).astype(np.float32)
+    sheets = [fracture.voxels for fracture in patient.fractures.values()]
+    return Medium(
+        grid=grid,
+        permeability=permeability.reshape(*grid.shape, 3),
+        porosity=np.minimum(flat_porosity, np.float32(1.0)).reshape(grid.shape),
+        region=patient.region,
+        sheet=np.unique(np.concatenate([np.empty(0, np.int64), *sheets])),
+    )
+
+
+def conduit(fracture: Fracture, spacing: float) -> NDArray[np.float64]:
+    """What a crack adds to the permeability of its voxels, mm2 (3,) along x, y and z.
+
+    Cubic law: an aperture b conducts b^3/12 per width, so b^3/(12 h) in voxels of h when the sheet
+    lies along the grid. An oblique sheet is a staircase of face-joined voxels with
+    (|nx| + |ny| + |nz| - |ni|) steps along axis i per h^2 of sheet; dividing by that number makes
+    the staircase conduct as the sheet does, exactly for a sheet that contains one grid axis."""
+    normal = np.abs(fracture.normal) / np.linalg.norm(fracture.normal)
+    steps = np.maximum(normal.sum() - normal, FLATTEST)
+    out: NDArray[np.float64] = fracture.aperture**3 / (12.0 * spacing) / steps
+    return out
+
+
+def _bone(patient: Patient) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Permeability mm2 and porosity on the bone grid, fractures apart."""
+    inside = patient.sacrum_distance
+    for distance in patient.hip_distance.values():
+        inside = np.minimum(inside, distance)
+    permeability = np.empty(patient.bone.shape, np.float32)
+    porosity = np.empty(patient.bone.shape, np.float32)
+    _fill(
+        inside, patient.cortex, patient.region, _soft(), patient.hounsfield,
+        np.array(patient.body.origin), 1.0 / patient.body.spacing,
+        np.array(patient.bone.origin), patient.bone.spacing, permeability, porosity,
+    )  # fmt: skip
+    return permeability, porosity
+
+
+def _soft() -> NDArray[np.float64]:
+    """Permeability mm2 of what lies outside bone, by `Region` code."""
+    soft = np.full(len(Region), SOFT_MM2)
+    for region in (Region.CANAL, *FORAMINA["left"], *FORAMINA["right"]):
+        soft[region] = LOOSE_MM2
+    soft[Region.DISC] = DISC_MM2
+    soft[Region.SI_JOINT_LEFT] = soft[Region.SI_JOINT_RIGHT] = JOINT_MM2
+    return soft
+
+
+@njit(nogil=True, cache=True)
+def _fill(distance, cortex, region, soft, hounsfield, body, per_mm, bone, h, out, pores):  # type: ignore[no-untyped-def]
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            for k in range(out.shape[2]):
+                d = distance[i, j, k]
+                if d >= 0.0:
+                    out[i, j, k] = soft[region[i, j, k]]
+                    pores[i, j, k] = 1.0
+                elif d > -max(cortex[i, j, k], SHELL * h):
+                    out[i, j, k] = CORTEX_MM2
+                    pores[i, j, k] = CORTEX_POROSITY
+                else:
+                    x, y, z = bone[0] + i * h, bone[1] + j * h, bone[2] + k * h
+                    hu = trilinear(hounsfield, body, per_mm, x, y, z, SPARSE_HU)
+                    dense = min(1.0, max(0.0, (hu - SPARSE_HU) / (DENSE_HU - SPARSE_HU)))
+                    out[i, j, k] = MOST_MM2 * (LEAST_MM2 / MOST_MM2) ** dense
+                    filled = (hu - MARROW_HU) / (MINERAL_HU - MARROW_HU)
+                    pores[i, j, k] = min(MOST_POROSITY, max(LEAST_POROSITY, 1.0 - filled))

@@ -1,0 +1,237 @@
+"""What a scorer needs to know, as it happened: the scoring trace is a sequence of these.
+
+`step` emits them from geometry. A trace alone gives the score, so an old session can be scored
+again under a new rubric. Times are 1/3000 s; lengths mm; angles degrees (they leave for a file).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from game.geometry.grid import Point
+from game.geometry.views import ViewName
+from game.patient.patient import Side
+
+
+@dataclass(frozen=True)
+class Briefed:
+    """The first event: what the case asks. Coordinates LPS mm."""
+
+    time: int
+    level: str
+    patient: str
+    sides: tuple[Side, ...]
+    targets: Mapping[Side, Point]
+    entries: Mapping[Side, Point]
+    path_mm: Mapping[Side, float]
+    shortened_mm: Mapping[Side, float]
+    foramen_at_risk: Mapping[Side, bool]
+    kind: Literal["briefed"] = "briefed"
+
+
+@dataclass(frozen=True)
+class Exposed:
+    """A picture was made: a single exposure, or the start or the end of a run of fluoroscopy.
+
+    `tips` are the tips in bone or tissue; `bone_mm` how far each has gone into bone; `ahead_mm`
+    the way left to its target; `leak_visible` the mL outside the envelope at that moment."""
+
+    time: int
+    view: ViewName
+    turn_deg: float
+    disc_deg: float
+    hands_out: bool
+    moving: bool
+    fluoroscopy: bool
+    kvp: float
+    mas: float
+    tips: Mapping[Side, Point]
+    bone_mm: Mapping[Side, float]
+    ahead_mm: Mapping[Side, float]
+    leak_ml: float
+    kind: Literal["exposed"] = "exposed"
+
+
+@dataclass(frozen=True)
+class CannulaTaken:
+    time: int
+    side: Side
+    gauge: int
+    length: int
+    kind: Literal["cannula-taken"] = "cannula-taken"
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A bony entry picked on a picture; `error_mm` is measured on the patient, across the beam."""
+
+    time: int
+    side: Side
+    view: ViewName
+    error_mm: float
+    kind: Literal["marked"] = "marked"
+
+
+@dataclass(frozen=True)
+class SkinEntered:
+    time: int
+    side: Side
+    point: Point
+    error_mm: float
+    kind: Literal["skin-entered"] = "skin-entered"
+
+
+@dataclass(frozen=True)
+class BoneEntered:
+    """The tip went through the cortex from outside: once per puncture of the bone."""
+
+    time: int
+    side: Side
+    point: Point
+    error_mm: float
+    angle_deg: float
+    kind: Literal["bone-entered"] = "bone-entered"
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """The tip went `from_mm` to `to_mm` along bone without a picture between; emitted when the
+    next picture is made or the advance is otherwise over. `allowed_mm` was the longest step."""
+
+    time: int
+    side: Side
+    from_mm: float
+    to_mm: float
+    allowed_mm: float
+    kind: Literal["advanced"] = "advanced"
+
+
+@dataclass(frozen=True)
+class Breached:
+    """The tip left the bone by a wall other than its own entry."""
+
+    time: int
+    side: Side
+    wall: str
+    point: Point
+    kind: Literal["breached"] = "breached"
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A cannula at rest where the cement shall start: measured when its stylet is first drawn.
+
+    `tip_error_mm` to the target; `angle_deg` against the planned direction; `clearance_mm` the
+    least distance of the cannula's surface to each wall along its bony path, entry wall apart;
+    `in_bone` the fraction of the bony length inside the sacrum."""
+
+    time: int
+    side: Side
+    tip: Point
+    tip_error_mm: float
+    angle_deg: float
+    clearance_mm: Mapping[str, float]
+    in_bone: float
+    kind: Literal["placed"] = "placed"
+
+
+@dataclass(frozen=True)
+class StyletMoved:
+    time: int
+    side: Side
+    inside: bool
+    kind: Literal["stylet-moved"] = "stylet-moved"
+
+
+@dataclass(frozen=True)
+class Mixed:
+    time: int
+    placed: tuple[Side, ...]
+    kind: Literal["mixed"] = "mixed"
+
+
+@dataclass(frozen=True)
+class Aliquot:
+    """One run of the plunger, from the first flow to the end: mL that left the tip, cement age at
+    the start (s), viscosity (Pa s), peak pressure (MPa), mL that went outside the envelope during
+    it, distance of the tip from the entry cortex (mm)."""
+
+    time: int
+    side: Side
+    started: int
+    ml: float
+    age_s: float
+    viscosity: float
+    peak_mpa: float
+    leaked_ml: float
+    from_entry_mm: float
+    kind: Literal["aliquot"] = "aliquot"
+
+
+@dataclass(frozen=True)
+class LeakStarted:
+    """The first 0.01 mL in a region outside the envelope."""
+
+    time: int
+    region: str
+    kind: Literal["leak-started"] = "leak-started"
+
+
+@dataclass(frozen=True)
+class CannulaRemoved:
+    """`stylet_in` says whether the bore was emptied; `cement_s` is the cement's age."""
+
+    time: int
+    side: Side
+    stylet_in: bool
+    cement_s: float | None
+    kind: Literal["cannula-removed"] = "cannula-removed"
+
+
+@dataclass(frozen=True)
+class LegPain:
+    """The patient's leg hurts: a root is touched by steel or cement."""
+
+    time: int
+    side: Side
+    root: str
+    kind: Literal["leg-pain"] = "leg-pain"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An action that could not be done, and why; the state did not change."""
+
+    time: int
+    action: str
+    reason: str
+    kind: Literal["refused"] = "refused"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The last event: what was left in the patient. Cement volumes in mL; `coverage` is the
+    fraction of each fracture sheet reached; `column_mm` the length of the unbroken column along
+    the sheet; `leaked_ml` by region."""
+
+    time: int
+    injected_ml: Mapping[Side, float]
+    filled_ml: float
+    bore_ml: float
+    leaked_ml: Mapping[str, float]
+    coverage: Mapping[Side, float]
+    column_mm: Mapping[Side, float]
+    exposures: int
+    fluoroscopy_s: float
+    kerma_mgy: float
+    balance: float
+    kind: Literal["outcome"] = "outcome"
+
+
+Event = (
+    Briefed | Exposed | CannulaTaken | Marked | SkinEntered | BoneEntered | Advanced | Breached
+    | Placed | StyletMoved | Mixed | Aliquot | LeakStarted | CannulaRemoved | LegPain | Refused
+    | Outcome
+)  # fmt: skip

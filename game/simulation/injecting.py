@@ -1,0 +1,130 @@
+"""Cement from the plunger to the bone, and what is told about it.
+
+An injection asked for at one 50 ms boundary enters the state at the next, always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import inf
+
+from game.devices.cannula import GAUGES
+from game.devices.injector import PRESSURE_LIMIT_MPA, Injector, press, push_out
+from game.patient.patient import Region, Side
+from game.simulation.actions import cement_age, in_flight, told, with_side
+from game.simulation.case import Case
+from game.simulation.cement import Cement, Injection, Medium, viscosity
+from game.simulation.clock import CEMENT, CEMENT_S, TICK_S, UNITS_PER_SECOND
+from game.simulation.control import Control
+from game.simulation.events import Aliquot, Event, LeakStarted
+from game.simulation.placing import bony_depth
+from game.simulation.state import Run, State
+
+Solve = Callable[[Medium, Cement, Injection], Cement]
+
+LEAK_STARTS_ML = 0.01  # the first voxels beyond the envelope: a project choice
+RUN_ENDS = UNITS_PER_SECOND // 2  # half a second without flow ends an aliquot: a project choice
+
+
+def inject(case: Case, state: State, control: Control, solve: Solve) -> State:
+    """One tick of plunger, stylet and, at each 50 ms boundary, cement."""
+    if state.injector.mixed_at is None:
+        return state
+    state = replace(state, injector=_pressed(state, control))
+    if state.time % CEMENT:
+        return state
+    state = _settle(case, state, solve)
+    return replace(_end_run(state), due=_asked(case, state), due_side=state.injector.feeding)
+
+
+def _pressed(state: State, control: Control) -> Injector:
+    injector = push_out(state.injector, TICK_S)
+    if control.plunger == 0 or injector.connected is None:
+        return injector
+    bore = state.cannulas[injector.connected].dead_volume_ml
+    return press(injector, control.plunger / 1000.0, TICK_S, bore, in_flight(state))
+
+
+def _asked(case: Case, state: State) -> Injection | None:
+    side, ml = state.injector.feeding, state.injector.backlog_ml
+    age = cement_age(state)
+    if side is None or ml <= 0 or age is None:
+        return None
+    cannula = state.cannulas[side]
+    return Injection(
+        tip=cannula.tip,
+        direction=cannula.direction,
+        bore=GAUGES[cannula.gauge].bore,
+        length=float(cannula.length),
+        ml=ml,
+        viscosity=viscosity(age),
+        limit_mpa=PRESSURE_LIMIT_MPA,
+        seconds=CEMENT_S,
+    )
+
+
+def _settle(case: Case, state: State, solve: Solve) -> State:
+    """What was asked for 50 ms ago has happened."""
+    due, side = state.due, state.due_side
+    if due is None or side is None:
+        return state
+    cement = solve(case.medium, state.cement, due)
+    placed_ml = cement.delivered_ml - state.cement.delivered_ml
+    injector = replace(state.injector, backlog_ml=max(0.0, state.injector.backlog_ml - placed_ml))
+    injected = with_side(state.injected_ml, side, state.injected_ml.get(side, 0.0) + placed_ml)
+    before = state
+    state = replace(state, cement=cement, injector=injector, injected_ml=injected)
+    if placed_ml > 0:
+        state = replace(state, run=_run(before, state, side, placed_ml))
+    return _tell_leaks(state)
+
+
+def _run(before: State, state: State, side: Side, placed_ml: float) -> Run:
+    run = before.run
+    if run is None:
+        age = cement_age(before) or 0.0
+        due = before.due
+        run = Run(side, state.time - CEMENT, 0.0, age, due.viscosity if due else 0.0,
+                  before.cement.leaked_ml)  # fmt: skip
+    return replace(
+        run,
+        ml=run.ml + placed_ml,
+        peak_mpa=max(run.peak_mpa, state.cement.total_mpa),
+        last_flow=state.time,
+    )
+
+
+def _tell_leaks(state: State) -> State:
+    fresh = tuple(
+        region
+        for region, ml in sorted(state.cement.by_region_ml.items())
+        if region != Region.MARROW and ml >= LEAK_STARTS_ML and region not in state.leaking
+    )
+    if not fresh:
+        return state
+    events: list[Event] = [LeakStarted(state.time, region.name.lower()) for region in fresh]
+    return told(replace(state, leaking=state.leaking + fresh), *events)
+
+
+def _end_run(state: State, quiet: float = RUN_ENDS) -> State:
+    run = state.run
+    if run is None or state.time - run.last_flow < quiet:
+        return state
+    aliquot = Aliquot(
+        time=state.time,
+        side=run.side,
+        started=run.started,
+        ml=run.ml,
+        age_s=run.age_s,
+        viscosity=run.viscosity,
+        peak_mpa=run.peak_mpa,
+        leaked_ml=state.cement.leaked_ml - run.leaked_ml,
+        from_entry_mm=bony_depth(state.cannulas[run.side]),
+    )
+    return told(replace(state, run=None), aliquot)
+
+
+def close_run(state: State) -> State:
+    """End the run in progress, if any, now."""
+    return _end_run(state, quiet=-inf)

@@ -1,0 +1,121 @@
+"""Everything that changes during a case, as one frozen value."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+
+from game.devices.cannula import Cannula
+from game.devices.carm import CArm, CArmPose
+from game.devices.injector import Injector
+from game.devices.tube import Tube
+from game.geometry.grid import Point
+from game.geometry.views import ViewName
+from game.patient.patient import Region, Side
+from game.simulation.cement import EMPTY, Cement, Injection
+from game.simulation.events import Event
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What grading has to remember between ticks about one cannula.
+
+    `inside` is whether the tip is in bone; `seen_mm` the bony depth at the last picture;
+    `reached_mm` the deepest since; `beyond` the walls it has gone through and `through` whether it
+    is beyond one now; `placed` whether its resting place was measured."""
+
+    inside: bool = False
+    seen_mm: float = 0.0
+    reached_mm: float = 0.0
+    beyond: tuple[Region, ...] = ()
+    through: bool = False
+    placed: bool = False
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the plunger in progress: when and where it began, and with what."""
+
+    side: Side
+    started: int
+    ml: float
+    age_s: float
+    viscosity: float
+    leaked_ml: float
+    peak_mpa: float = 0.0
+    last_flow: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """`time` in 1/3000 s. `due` is the injection, through the cannula of `due_side`, whose result
+    enters 50 ms after it was asked for. `leaking` and `pain` are the regions that have leaked and
+    hurt so far. `picture_pose` and `picture_view` belong to the image that the monitor holds.
+    `events` are this tick's, in order."""
+
+    time: int
+    carm: CArm
+    tube: Tube
+    picture_pose: CArmPose
+    picture_view: ViewName
+    cannulas: Mapping[Side, Cannula]
+    watches: Mapping[Side, Watch]
+    injector: Injector = field(default_factory=Injector)
+    cement: Cement = EMPTY
+    due: Injection | None = None
+    due_side: Side | None = None
+    injected_ml: Mapping[Side, float] = field(default_factory=lambda: MappingProxyType({}))
+    run: Run | None = None
+    leaking: tuple[Region, ...] = ()
+    pain: tuple[Region, ...] = ()
+    finished: bool = False
+    events: tuple[Event, ...] = ()
+
+    def digest(self) -> str:
+        """SHA-256 over every number of this state: equal states, equal digests, bit for bit."""
+        sha = hashlib.sha256()
+        for part in (
+            self.time, self.carm, self.tube, self.picture_pose, sorted(self.cannulas.items()),
+            sorted(self.watches.items()), self.injector.mixed_at, self.injector.syringe_ml,
+            self.injector.connected, sorted(self.injector.bore_ml.items()),
+            self.injector.offered_ml, self.injector.backlog_ml, self.injector.pushing,
+            self.injector.discarded_ml, self.due, self.due_side,
+            sorted(self.injected_ml.items()), self.run, self.leaking, self.pain, self.finished,
+            self.cement.delivered_ml, self.cement.front_mpa, self.cement.total_mpa,
+        ):  # fmt: skip
+            sha.update(repr(part).encode())
+        sha.update(np.ascontiguousarray(self.cement.voxels).tobytes())
+        sha.update(np.ascontiguousarray(self.cement.ml).tobytes())
+        return sha.hexdigest()
+
+    def servo_view(self, side: Side) -> ServoView:
+        """What the 1 kHz servo must know about the cannula in the hand."""
+        cannula = self.cannulas[side]
+        return ServoView(
+            tip=cannula.tip,
+            direction=cannula.direction,
+            radius=cannula.radius,
+            length=float(cannula.length),
+            stylet=cannula.stylet,
+            bone_entry=cannula.bone_entry,
+            track=cannula.track,
+            plunger_mpa=self.cement.total_mpa,
+        )
+
+
+@dataclass(frozen=True)
+class ServoView:
+    """Published each tick for the servo: the instrument, its stylet, its track, plunger load."""
+
+    tip: Point
+    direction: Point
+    radius: float
+    length: float
+    stylet: bool
+    bone_entry: Point | None
+    track: tuple[Point, ...]
+    plunger_mpa: float

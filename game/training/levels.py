@@ -1,0 +1,53 @@
+"""Levels from their TOML files, and the case that a level and a patient make."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from game.data import data_folder
+from game.patient.approach import long_axis
+from game.patient.patient import SIDES, Patient
+from game.simulation.case import Case, Level
+from game.simulation.cement import medium_of
+
+
+class LevelError(ValueError):
+    """A level that does not exist or cannot be read; one line says why."""
+
+
+def level_names() -> list[str]:
+    """The names of the shipped levels, sorted."""
+    return sorted(path.stem for path in data_folder("levels").glob("*.toml"))
+
+
+def read_level(name: str) -> Level:
+    """A shipped level by name; raises LevelError naming what there is."""
+    if name not in level_names():
+        raise LevelError(f"level {name!r} does not exist; there are: {', '.join(level_names())}")
+    return level_from(data_folder("levels") / f"{name}.toml")
+
+
+def level_from(path: Path) -> Level:
+    """A level from a TOML file; raises LevelError with the field and what is allowed."""
+    try:
+        return Level.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise LevelError(f"{path.name}: {where}: {first['msg']}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise LevelError(f"{path.name}: {error}") from None
+
+
+def make_case(patient: Patient, level: Level, seed: int = 0) -> Case:
+    """A case: the reference paths and the bone as cement sees it are derived here, once."""
+    return Case(
+        patient=patient,
+        level=level,
+        seed=seed,
+        approaches={side: long_axis(patient, side) for side in SIDES},
+        medium=medium_of(patient),
+    )
