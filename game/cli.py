@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import click
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from game import __version__
-from game.patient.errors import PatientError
+from game.errors import BadInput
+
+if TYPE_CHECKING:
+    from game.records.album import Album
+    from game.records.session import Session
+    from game.scoring.scorecard import Scorecard
+    from game.simulation.case import Case, Level
 
 app = typer.Typer(
     name="sacrosim",
@@ -34,12 +42,40 @@ patients = typer.Typer(
 app.add_typer(patients)
 screen = Console(stderr=True, highlight=False)
 
+
+class Device(StrEnum):
+    """What a hand may hold; 3D Systems devices are not driven yet."""
+
+    AUTO = "auto"
+    MOUSE = "mouse"
+
+
+class Part(StrEnum):
+    """The parts that `bench` times."""
+
+    HAPTICS = "haptics"
+    SIMULATION = "simulation"
+    CEMENT = "cement"
+    FLUOROSCOPY = "fluoroscopy"
+    PROCEDURE = "procedure"
+
+
+class View(StrEnum):
+    """The named views of game.geometry.views, for the command line."""
+
+    AP = "ap"
+    LATERAL = "lateral"
+    OBLIQUE_LEFT = "oblique-left"
+    OBLIQUE_RIGHT = "oblique-right"
+
+
 PatientOption = Annotated[
     Path | None,
     typer.Option("--patient", help="A folder with a CT or label map, or an imported patient."),
 ]
 LevelArgument = Annotated[str, typer.Argument(help="A level; `sacrosim levels` lists them.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+OutOption = Annotated[Path, typer.Option(help="Folder for report, scorecard and session.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for another program.")]
 
 
@@ -53,7 +89,7 @@ def main() -> None:
     except click.ClickException as error:
         _complain(error.format_message())
         status = 2
-    except (PatientError, *_bad_input()) as error:
+    except BadInput as error:
         _complain(str(error))
         status = 2
     except (KeyboardInterrupt, click.Abort):
@@ -67,11 +103,9 @@ def demo(
     level: LevelArgument = "both-sides",
     patient: PatientOption = None,
     seed: SeedOption = 0,
-    out: Annotated[Path, typer.Option(help="Folder for report, scorecard and session.")] = Path(
-        "demo"
-    ),
-    offset: Annotated[
-        float, typer.Option(min=0.0, max=15.0, help="Displace the expert's bony entry, mm.")
+    out: OutOption = Path("demo"),
+    entry_offset: Annotated[
+        float, typer.Option(min=0.0, max=15.0, help="Displace the expert's bony entries, mm.")
     ] = 0.0,
     as_json: JsonOption = False,
 ) -> None:
@@ -79,21 +113,13 @@ def demo(
 
     Example: sacrosim demo both-sides --patient scans/pelvis --out demo
     """
-    from game.records.results import usable, write_results
-    from game.scoring.rubric import default_rubric
     from game.training.expert import perform
     from game.training.rehearsal import rehearse
 
-    usable(out)
-    with _working() as progress:
-        case = _case(progress, level, patient, seed)
-        task = progress.add_task("expert performs the case", total=None)
-        procedure = perform(case, entry_offset=offset)
-        session, album = rehearse(case, procedure, patient, lambda t: _minutes(progress, task, t))
-        task = progress.add_task("pictures and report", total=None)
-        results = write_results(out, case, session, album, default_rubric())
-    _show(results.scorecard, as_json)
-    _say_where(out)
+    case = _case(_level(level), patient, seed, out)
+    with _working("the expert performs the case") as said:
+        session, album = rehearse(case, perform(case, entry_offset), patient, said)
+    _conclude(case, session, album, out, as_json)
 
 
 @app.command()
@@ -101,35 +127,25 @@ def play(
     level: LevelArgument = "both-sides",
     patient: PatientOption = None,
     seed: SeedOption = 0,
-    out: Annotated[Path, typer.Option(help="Folder for report, scorecard and session.")] = Path(
-        "play"
-    ),
-    device: Annotated[
-        Literal["auto", "mouse"], typer.Option(help="What the hand holds.")
-    ] = "auto",
+    out: OutOption = Path("play"),
+    device: Annotated[Device, typer.Option(help="What the hand holds.")] = Device.AUTO,
+    status: Annotated[
+        bool, typer.Option("--status", help="Print a line of JSON four times a second.")
+    ] = False,
 ) -> None:
     """Open the room and perform a case with mouse and keyboard.
 
     Example: sacrosim play left-side
     """
-    from game.records.results import usable, write_results
-    from game.scoring.rubric import default_rubric
-
     try:
         from game.scene.room import open_room
     except ImportError as error:
-        raise click.ClickException(
+        raise BadInput(
             f"the 3D room cannot start ({error}); on Debian: apt-get install libgl1 libegl1"
         ) from None
-    usable(out)
-    with _working() as progress:
-        case = _case(progress, level, patient, seed)
-    session, album = open_room(case, patient)
-    with _working() as progress:
-        progress.add_task("pictures and report", total=None)
-        results = write_results(out, case, session, album, default_rubric())
-    _show(results.scorecard, False)
-    _say_where(out)
+    case = _case(_level(level), patient, seed, out)
+    session, album = open_room(case, patient, sys.stdout if status else None)
+    _conclude(case, session, album, out, False)
 
 
 @app.command()
@@ -145,34 +161,26 @@ def replay(
     """
     from game.records.album import Album
     from game.records.replay import replay as play_again
-    from game.records.results import usable, write_results
     from game.records.session import load_session
-    from game.scoring.rubric import default_rubric
-    from game.scoring.scorecard import score, to_json
+    from game.scoring.rubric import load_rubric
+    from game.scoring.scorecard import score
 
-    recorded = load_session(session)
-    if out is not None:
-        usable(out)
-    album = Album()
-    with _working() as progress:
-        source = patient or _recorded_patient(recorded.header.patient_path)
-        case = _case(progress, recorded.header.level, source, recorded.header.seed)
-        progress.add_task(f"replaying {len(recorded) / 3600:.1f} minutes", total=None)
+    recorded, album = load_session(session), Album()
+    source = patient or (Path(p) if (p := recorded.header.patient_path) else None)
+    case = _case(recorded.header.level, source, recorded.header.seed, out)
+    with _working(f"replaying {len(recorded) / 3600:.1f} minutes"):
         again = play_again(recorded, case, album.watch)
-        if out is not None:
-            write_results(out, case, recorded, album, default_rubric())
-    card = score(again.trace, default_rubric())
-    equal = again.difference is None and to_json(card) == to_json(
-        score(recorded.trace, default_rubric())
-    )
-    if as_json:
-        print(json.dumps({"equal": equal, "difference": again.difference,
-                          "seconds": len(recorded.digests), "scorecard": json.loads(to_json(card))}))  # fmt: skip
+    rubric = load_rubric()
+    card, before = score(again.trace, rubric), score(recorded.trace, rubric)
+    equal = again.difference is None and card.to_json() == before.to_json()
+    if out is not None:
+        _conclude(case, recorded, album, out, as_json)
     else:
-        _show(card, False)
-        screen.print(f"{len(recorded.digests)} digests compared: {'equal' if equal else 'DIFFER'}")
+        _show(card, as_json)
+    screen.print(f"{len(recorded.digests)} seconds compared, digests and scorecard "
+                 f"{'equal' if equal else 'DIFFER'}")  # fmt: skip
     if not equal:
-        raise click.ClickException(f"replay differs: {again.difference or 'scorecard'}")
+        raise BadInput(f"replay differs: {again.difference or 'scorecard'}")
 
 
 @app.command()
@@ -186,10 +194,10 @@ def score(
     Example: sacrosim score demo/session.npz --rubric strict.toml --json
     """
     from game.records.session import load_session
-    from game.scoring.rubric import default_rubric, read_rubric
+    from game.scoring.rubric import load_rubric
     from game.scoring.scorecard import score as score_trace
 
-    chosen = default_rubric() if rubric is None else read_rubric(rubric)
+    chosen = load_rubric(rubric)
     _show(score_trace(load_session(session).trace, chosen), as_json)
 
 
@@ -222,9 +230,11 @@ def import_patient(
     Example: sacrosim patient import scans/pelvis --out patients/one
     """
     from game.patient.store import open_patient, save
+    from game.records.results import usable
 
-    with _working() as progress:
-        progress.add_task(f"importing {folder}", total=None)
+    if out is not None:
+        usable(out)
+    with _working(f"importing {folder}"):
         patient = open_patient(folder)
         if out is not None:
             save(patient, out)
@@ -248,9 +258,138 @@ def import_patient(
 
 
 @app.command()
+def xray(
+    view: Annotated[View, typer.Option(help="Which view.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="A PNG file.")],
+    patient: PatientOption = None,
+    seed: SeedOption = 0,
+    size: Annotated[int, typer.Option(min=64, max=2048, help="Pixels across.")] = 512,
+) -> None:
+    """One virtual X-ray of a patient, at a true view, nothing in place.
+
+    Example: sacrosim xray --patient scans/pelvis --view oblique-left -o oblique.png
+    """
+    from game.fluoroscopy.projector import Projector
+    from game.fluoroscopy.render import render, save_png
+    from game.simulation.control import Control, Expose, Recall
+    from game.simulation.step import begin, step
+    from game.training.plan import stored_position
+
+    if out.suffix.lower() != ".png":
+        raise BadInput(f"-o {out}: the file must end in .png")
+    case = _case(_level("both-sides"), patient, seed, out.parent)
+    with _working(f"projecting {view.value}"):
+        goal = stored_position(case, view.value)
+        state = step(case, begin(case), Control(actions=(Recall(goal),)))
+        while state.carm.moving:
+            state = step(case, state, Control())
+        state = step(case, state, Control(actions=(Expose(),)))
+        picture = render(case, state, Projector(case.patient), size)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        save_png(picture, out)
+    screen.print(f"{picture.caption}: {out}")
+
+
+@app.command()
+def bench(
+    part: Annotated[list[Part] | None, typer.Argument(help="Which parts; all by default.")] = None,
+    patient: PatientOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Time the simulator's parts on this machine, beside their budgets.
+
+    Example: sacrosim bench cement --json
+    """
+    from game.training.bench import PARTS, measure
+
+    case = _case(_level("both-sides"), patient, 0, None)
+    with _working("performing the case and timing it"):
+        rows = measure(case, [p.value for p in part] if part else PARTS)
+    if as_json:
+        print(json.dumps([asdict(row) for row in rows]))
+        return
+    table = Table("part", "what", "unit", "median", "p95", "budget")
+    for row in rows:
+        table.add_row(row.part, row.what, row.unit, f"{row.median:.4g}", f"{row.p95:.4g}", row.budget)
+    Console().print(table)
+
+
+@app.command()
 def version() -> None:
     """Print the version.
 
     Example: sacrosim version
     """
     print(__version__)
+
+
+def _level(name: str) -> Level:
+    from game.training.levels import read_level
+
+    return read_level(name)
+
+
+def _case(level: Level, patient: Path | None, seed: int, out: Path | None) -> Case:
+    """The case; what can be refused is refused before the long work begins."""
+    from game.patient.build import build
+    from game.patient.procedural import procedural
+    from game.patient.store import cached, open_patient
+    from game.records.results import usable
+    from game.training.levels import make_case
+
+    if out is not None:
+        usable(out)
+    with _working("patient"):
+        if patient is not None:
+            chosen = open_patient(patient)
+        else:
+            chosen = cached(f"embedded-{seed}", lambda: build(procedural(seed)))
+        return make_case(chosen, level, seed)
+
+
+def _conclude(case: Case, session: Session, album: Album, out: Path, as_json: bool) -> None:
+    """Write everything, show the scorecard, say where things are."""
+    from game.records.results import write_results
+    from game.scoring.rubric import load_rubric
+
+    with _working("pictures and report"):
+        results = write_results(out, case, session, album, load_rubric())
+    _show(results.scorecard, as_json)
+    screen.print(f"report    {results.report}")
+    screen.print(f"pictures  {', '.join(path.name for path in results.pictures)}")
+    screen.print(f"session   {results.session}")
+
+
+@contextmanager
+def _working(what: str) -> Iterator[Callable[[float], None]]:
+    """Progress on stderr; the caller may tell it how many simulated seconds have passed."""
+    columns = (TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=screen) as progress:
+        task = progress.add_task(what, total=None)
+
+        def said(seconds: float) -> None:
+            minutes = f"{int(seconds // 60)}:{int(seconds % 60):02d} simulated"
+            progress.update(task, description=f"{what}, {minutes}")
+
+        yield said
+
+
+def _show(card: Scorecard, as_json: bool) -> None:
+    """The scorecard as JSON, or as a table for a person."""
+    if as_json:
+        print(card.to_json(), end="")
+        return
+    table = Table("phase", "item", "side", "value", "points", title=f"{card.patient}, {card.level}")
+    for item in card.items:
+        value = "not done" if item.value is None else f"{item.value:.1f} {item.unit}"
+        table.add_row(item.phase, item.title, item.side or "", value,
+                      f"{item.points:.1f} / {item.possible:.1f}")  # fmt: skip
+    console = Console(highlight=False)
+    console.print(table)
+    for error in card.critical:
+        console.print(f"critical: {error.reason}")
+    console.print(f"{card.total:.0f} of 100, {'passed' if card.passed else 'not passed'}")
+
+
+def _complain(message: str) -> None:
+    print(f"sacrosim: {' '.join(message.split())}", file=sys.stderr)

@@ -17,14 +17,13 @@ BATCH_ML = 10.0  # one mixed unit; a project choice, products give 7-20 mL
 FASTEST_ML_S = 0.2  # a thumb on a 1 mL syringe; a project choice
 COMPLIANCE_ML = 0.05  # the plunger stalls once this much is compressed; a project choice
 PRESSURE_LIMIT_MPA = 3.2  # highest in-vivo injection pressure measured, PubMed 15738774
-PUSH_OUT_ML_S = 0.1  # a stylet pushed home empties the bore at this rate; a project choice
 
 
 @dataclass(frozen=True)
 class Injector:
     """`mixed_at` is when powder met liquid (1/3000 s), None before. `bore_ml` is what stands in
     each cannula; `offered_ml` what has reached a tip, taken by the bone or not; `pushing` the
-    cannula whose bore a stylet is emptying."""
+    cannula whose bore a stylet is emptying, `pushed` the one it has just emptied."""
 
     mixed_at: int | None = None
     syringe_ml: float = 0.0
@@ -33,12 +32,13 @@ class Injector:
     offered_ml: float = 0.0
     backlog_ml: float = 0.0
     pushing: Side | None = None
+    pushed: Side | None = None
     discarded_ml: float = 0.0
 
     @property
     def feeding(self) -> Side | None:
         """The cannula that cement may leave now."""
-        return self.pushing or self.connected
+        return self.pushing or self.connected or self.pushed
 
 
 def mix(injector: Injector, time: int) -> Injector:
@@ -78,18 +78,20 @@ def press(
     )
 
 
-def push_out(injector: Injector, seconds: float) -> Injector:
-    """A stylet on its way home empties the bore of `pushing` through the tip."""
+def push_out(injector: Injector, ml_per_s: float, seconds: float) -> Injector:
+    """Push a stylet home: it empties the bore of `pushing` through the tip, as fast as the hand
+    goes (never backwards, and no faster than `FASTEST_ML_S`)."""
     side = injector.pushing
-    if side is None:
+    if side is None or ml_per_s <= 0:
         return injector
     room = max(0.0, COMPLIANCE_ML - injector.backlog_ml)
     held = injector.bore_ml.get(side, 0.0)
-    moved = min(PUSH_OUT_ML_S * seconds, held, room)
+    moved = min(min(ml_per_s, FASTEST_ML_S) * seconds, held, room)
     return replace(
         _offered(injector, moved),
         bore_ml=MappingProxyType({**injector.bore_ml, side: held - moved}),
         pushing=None if held - moved <= 0 else side,
+        pushed=side if held - moved <= 0 else None,
     )
 
 
@@ -100,6 +102,7 @@ def connect(injector: Injector, side: Side | None, in_flight_ml: float) -> Injec
         injector,
         connected=side,
         pushing=None,
+        pushed=None,
         offered_ml=injector.offered_ml - lost,
         backlog_ml=injector.backlog_ml - lost,
         discarded_ml=injector.discarded_ml + lost,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from game.patient.patient import SIDES, Side
-from game.simulation.events import Exposed, Outcome, Placed
+from game.patient.patient import Side
+from game.records.report import SLOTS, Slot
+from game.simulation.events import CannulaTaken, Exposed, Outcome
 from game.simulation.state import State
 
 AT_ENTRY_MM = 3.0  # a tip this little in bone stands at its entry: a project choice
@@ -13,61 +14,58 @@ AT_ENTRY_MM = 3.0  # a tip this little in bone stands at its entry: a project ch
 
 @dataclass(frozen=True, eq=False)
 class Moment:
-    """A picture worth keeping: its slot, what it shows, and the state it was taken in."""
+    """A picture worth keeping: its slot in the report, what it shows, the state it was taken in."""
 
-    slot: str
+    slot: Slot
     caption: str
     state: State
 
 
 class Album:
-    """Watches a case go by; `moments` are in the order of the procedure."""
+    """Watches a case go by. The last picture that fits a slot is the one kept; a cannula that is in
+    bone when the next is taken up is at rest."""
 
     def __init__(self) -> None:
-        self._moments: dict[str, Moment] = {}
-        self._last_lateral: dict[Side, Moment] = {}
+        self._moments: dict[Slot, Moment] = {}
+        self._at_rest: set[Side] = set()
         self.final: State | None = None
 
     def watch(self, state: State) -> None:
         """Look at one state; call it for every tick."""
         for event in state.events:
-            match event:
-                case Exposed():
-                    self._exposed(state, event)
-                case Placed() if event.side in self._last_lateral:
-                    self._keep(self._last_lateral[event.side])
-                case Outcome():
-                    self.final = state
-                case _:
-                    pass
+            if isinstance(event, Exposed):
+                self._exposed(state, event)
+            elif isinstance(event, CannulaTaken):
+                self._at_rest |= {s for s, c in state.cannulas.items() if c.stage == "bone"}
+            elif isinstance(event, Outcome):
+                self.final = state
 
     @property
     def moments(self) -> tuple[Moment, ...]:
-        order = [
-            *(f"{slot}-{side}" for side in SIDES for slot in ("entry", "target", "confirm")),
-            "after-ap", "after-lateral",
-        ]  # fmt: skip
-        return tuple(self._moments[slot] for slot in order if slot in self._moments)
+        """In the order of the procedure."""
+        return tuple(self._moments[slot] for slot in SLOTS if slot in self._moments)
 
-    def _keep(self, moment: Moment) -> None:
-        self._moments[moment.slot] = moment
+    def _keep(self, slot: Slot, caption: str, state: State) -> None:
+        self._moments[slot] = Moment(slot, caption, state)
 
     def _exposed(self, state: State, event: Exposed) -> None:
-        for side in event.tips:
-            self._of_side(state, event, side)
-        if state.cement.delivered_ml > 0 and event.view in ("ap", "lateral"):
-            name = "AP" if event.view == "ap" else "Lateral"
-            self._keep(Moment(f"after-{event.view}", f"{name} after cement", state))
+        if state.cement.delivered_ml > 0:
+            if event.view == "ap":
+                self._keep("after-ap", "AP after cement", state)
+            elif event.view == "lateral":
+                self._keep("after-lateral", "Lateral after cement", state)
+        if state.injector.mixed_at is None:
+            for side in event.tips:
+                self._before_cement(state, event, side)
 
-    def _of_side(self, state: State, event: Exposed, side: Side) -> None:
+    def _before_cement(self, state: State, event: Exposed, side: Side) -> None:
         at_entry = event.bone_mm[side] <= AT_ENTRY_MM
+        left = side == "left"
         if at_entry and event.view == f"oblique-{side}":
             caption = f"Contralateral oblique, {side} cannula at its entry"
-            self._keep(Moment(f"entry-{side}", caption, state))
-        if state.injector.mixed_at is not None:
-            return
-        if event.view == "lateral" and not at_entry:
-            caption = f"Lateral, {side} tip at its resting place"
-            self._last_lateral[side] = Moment(f"target-{side}", caption, state)
-        if event.view == "ap" and not at_entry:
-            self._keep(Moment(f"confirm-{side}", f"AP, {side} tip at its resting place", state))
+            self._keep("entry-left" if left else "entry-right", caption, state)
+        elif event.view == "lateral" and not at_entry and side not in self._at_rest:
+            caption = f"Lateral, {side} tip {max(0.0, event.ahead_mm[side]):.1f} mm before target"
+            self._keep("lateral-left" if left else "lateral-right", caption, state)
+        elif event.view == "ap" and not at_entry:
+            self._keep("ap-confirm", "AP, tips at their resting places", state)

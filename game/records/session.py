@@ -9,7 +9,9 @@ from __future__ import annotations
 import io
 import json
 import platform
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from game import __version__
+from game.errors import BadInput
 from game.patient.patient import SIDES
 from game.scoring.trace import Trace, trace_from_json, trace_to_json
 from game.simulation.case import Case, Level
@@ -31,8 +34,14 @@ from game.simulation.state import State
 LARGEST_BYTES = 512 * 2**20  # unpacked; an hour of ticks is about 25 MB
 LONGEST_TICKS = 12 * 3600 * 60  # half a day
 
+# What the archive, array and JSON readers raise on damaged files.
+DAMAGE = (
+    ValueError, KeyError, TypeError, OSError, EOFError, RuntimeError, OverflowError, MemoryError,
+    zipfile.BadZipFile, zlib.error, struct.error,
+)  # fmt: skip
 
-class SessionError(ValueError):
+
+class SessionError(BadInput):
     """A session file that cannot be read; one line says why."""
 
 
@@ -204,8 +213,9 @@ def load_session(path: Path) -> Session:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise SessionError(f"{path} is not a session: {where}: {first['msg']}") from None
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile, EOFError) as error:
-        raise SessionError(f"{path} is not a session: {str(error).splitlines()[0]}") from None
+    except DAMAGE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise SessionError(f"{path} is not a session: {reason[:200]}") from None
 
 
 def _from_parts(parts: Any) -> Session:

@@ -103,15 +103,20 @@ def _move_stylet(case: Case, state: State, action: MoveStylet) -> State:
         raise ValueError(f"the {side} stylet is {'in' if action.inside else 'out'} already")
     if not action.inside and not state.watches[side].placed:
         state = placed(case, state, side)
-    syringe = state.injector
     if action.inside:
-        syringe = injector.connect(syringe, None, in_flight(state))
+        syringe = injector.connect(state.injector, None, in_flight(state))
+        state = replace(state, injector=syringe)
         if syringe.bore_ml.get(side, 0.0) > 0:
-            syringe = replace(syringe, pushing=side)
-    moved = replace(cannula, stylet=action.inside)
+            return replace(state, injector=replace(syringe, pushing=side))
+    return stylet_moved(state, side, action.inside)
+
+
+def stylet_moved(state: State, side: Side, inside: bool) -> State:
+    """The stylet is home, or out."""
+    moved = replace(state.cannulas[side], stylet=inside)
     return told(
-        replace(state, cannulas=with_side(state.cannulas, side, moved), injector=syringe),
-        StyletMoved(state.time, side, action.inside),
+        replace(state, cannulas=with_side(state.cannulas, side, moved)),
+        StyletMoved(state.time, side, inside),
     )
 
 

@@ -49,7 +49,8 @@ class TakeCannula:
 
 @dataclass(frozen=True)
 class MoveStylet:
-    """Draw the stylet out, or push it home (which empties the bore at the tip)."""
+    """Draw the stylet out, or set it in. Over cement in the bore it has to be pushed home: the
+    plunger input then drives the stylet until the bore is empty."""
 
     side: Side
     inside: bool

@@ -22,8 +22,8 @@ from game.devices.tube import Tube
 from game.geometry.carm import SOURCE_TO_DETECTOR_MM, SOURCE_TO_ISOCENTRE_MM
 from game.patient.patient import Patient
 
-PULSE_NGY = 60.0  # receptor air kerma asked for per pulse; systems use 10-100; project choice
-SHOT_NGY = 600.0  # for a single exposure, ten times as much; project choice
+PULSE_NGY = 25.0  # receptor air kerma asked for per pulse; systems use 10-100; project choice
+SHOT_NGY = 500.0  # for a single exposure; digital spots use 100-1000; project choice
 MAS_RANGE = (0.02, 2.0)  # of a pulse; 40 mA for 50 ms at most; project choice
 SHOT_MAS = (0.02, 40.0)  # of a single exposure: 40 mA for 1 s at most; project choice
 THIN_MM, THICK_MM = 120.0, 320.0  # of water, where kV is lowest and highest; project choice

@@ -12,7 +12,7 @@ from math import inf
 from game.devices.cannula import GAUGES
 from game.devices.injector import PRESSURE_LIMIT_MPA, Injector, press, push_out
 from game.patient.patient import Region, Side
-from game.simulation.actions import cement_age, in_flight, told, with_side
+from game.simulation.actions import cement_age, in_flight, stylet_moved, told, with_side
 from game.simulation.case import Case
 from game.simulation.cement import Cement, Injection, Medium, viscosity
 from game.simulation.clock import CEMENT, CEMENT_S, TICK_S, UNITS_PER_SECOND
@@ -31,22 +31,31 @@ def inject(case: Case, state: State, control: Control, solve: Solve) -> State:
     """One tick of plunger, stylet and, at each 50 ms boundary, cement."""
     if state.injector.mixed_at is None:
         return state
-    state = replace(state, injector=_pressed(state, control))
+    pushing = state.injector.pushing
+    if control.plunger:
+        state = replace(state, injector=_pressed(state, control))
+    if pushing is not None and state.injector.pushing is None:
+        state = stylet_moved(state, pushing, True)
     if state.time % CEMENT:
         return state
-    state = _settle(case, state, solve)
-    return replace(_end_run(state), due=_asked(case, state), due_side=state.injector.feeding)
+    if state.due is None and state.run is None and state.injector.backlog_ml == 0:
+        return state
+    state = _end_run(_settle(case, state, solve))
+    return replace(state, due=_asked(state), due_side=state.injector.feeding)
 
 
 def _pressed(state: State, control: Control) -> Injector:
-    injector = push_out(state.injector, TICK_S)
-    if control.plunger == 0 or injector.connected is None:
+    """The plunger input drives the syringe, or a stylet on its way home."""
+    injector, ml_per_s = state.injector, control.plunger / 1000.0
+    if injector.pushing is not None:
+        return push_out(injector, ml_per_s, TICK_S)
+    if injector.connected is None:
         return injector
     bore = state.cannulas[injector.connected].dead_volume_ml
-    return press(injector, control.plunger / 1000.0, TICK_S, bore, in_flight(state))
+    return press(injector, ml_per_s, TICK_S, bore, in_flight(state))
 
 
-def _asked(case: Case, state: State) -> Injection | None:
+def _asked(state: State) -> Injection | None:
     side, ml = state.injector.feeding, state.injector.backlog_ml
     age = cement_age(state)
     if side is None or ml <= 0 or age is None:

@@ -64,9 +64,10 @@ def _over_skin(case: Case, state: State, side: Side, moved: Cannula) -> Moved:
     watch = state.watches[side]
     if case.patient.structure_at(np.array([moved.tip]))[0] == Structure.AIR:
         return moved, watch, ()
-    error = _distance(moved.tip, case.approaches[side].skin)
-    entered = replace(moved, stage="tissue", skin_entry=moved.tip)
-    return entered, watch, (SkinEntered(state.time, side, moved.tip, error),)
+    point = _through_skin(case, state.cannulas[side].tip, moved.tip)
+    error = _distance(point, case.approaches[side].skin)
+    entered = replace(moved, stage="tissue", skin_entry=point)
+    return entered, watch, (SkinEntered(state.time, side, point, error),)
 
 
 def _through_tissue(case: Case, state: State, side: Side, before: Cannula, moved: Cannula) -> Moved:
@@ -108,7 +109,7 @@ def _leave(case: Case, state: State, side: Side, moved: Cannula, forward: bool) 
     watch = replace(state.watches[side], inside=False, through=forward)
     if not forward:
         return moved, watch, ()
-    region = Region(int(case.patient.region_at(np.array([moved.tip]))[0]))
+    region = case.patient.wall_at(np.array(moved.tip))
     watch = replace(watch, beyond=(*watch.beyond, region))
     breach = Breached(state.time, side, region.name.lower(), moved.tip)
     return moved, watch, (breach,)
@@ -194,6 +195,15 @@ def _clearances(case: Case, cannula: Cannula, shaft: FloatArray) -> dict[str, fl
 def _along(start: FloatArray, end: FloatArray) -> FloatArray:
     count = max(2, int(np.ceil(np.linalg.norm(end - start) / 0.5)) + 1)
     return start + np.linspace(0.0, 1.0, count)[:, None] * (end - start)
+
+
+def _through_skin(case: Case, outside: Point, inside: Point) -> Point:
+    """The first place on the way of one tick that is not air; the skin may have given way at once
+    after it was pressed in."""
+    way = _along(np.array(outside), np.array(inside))
+    within = case.patient.structure_at(way) != Structure.AIR
+    x, y, z = way[int(np.argmax(within))].tolist()
+    return x, y, z
 
 
 def _crossing(case: Case, outside: Point, inside: Point) -> Point:

@@ -83,6 +83,7 @@ class State:
             sorted(self.watches.items()), self.injector.mixed_at, self.injector.syringe_ml,
             self.injector.connected, sorted(self.injector.bore_ml.items()),
             self.injector.offered_ml, self.injector.backlog_ml, self.injector.pushing,
+            self.injector.pushed,
             self.injector.discarded_ml, self.due, self.due_side,
             sorted(self.injected_ml.items()), self.run, self.leaking, self.pain, self.finished,
             self.cement.delivered_ml, self.cement.front_mpa, self.cement.total_mpa,
@@ -104,6 +105,7 @@ class State:
             bone_entry=cannula.bone_entry,
             track=cannula.track,
             plunger_mpa=self.cement.total_mpa,
+            in_tissue=cannula.stage in ("tissue", "bone"),
         )
 
 
@@ -119,3 +121,4 @@ class ServoView:
     bone_entry: Point | None
     track: tuple[Point, ...]
     plunger_mpa: float
+    in_tissue: bool = False

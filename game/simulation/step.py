@@ -57,7 +57,9 @@ def step(case: Case, state: State, control: Control, solve: Solve = cement.advan
     state = replace(state, time=state.time + TICK, events=())
     for action in control.actions:
         state = act(case, state, action)
-    state = replace(state, carm=drive(state.carm, control.drive, TICK_S))
+    carm = drive(state.carm, control.drive, TICK_S)
+    if carm is not state.carm:
+        state = replace(state, carm=carm)
     state = steer(case, state, control)
     state = _irradiate(case, state, control)
     state = inject(case, state, control, solve)
@@ -73,6 +75,8 @@ def _irradiate(case: Case, state: State, control: Control) -> State:
     shot = any(isinstance(action, Expose) for action in control.actions)
     pulse = control.pedal and (not tube.pedal or crossed(state.time, interval(tube.pulse_rate)))
     edge = control.pedal != tube.pedal
+    if not (shot or control.pedal or edge):
+        return state
     if control.pedal:
         tube = replace(tube, fluoroscopy_s=tube.fluoroscopy_s + TICK_S)
     if shot or pulse:
@@ -82,7 +86,7 @@ def _irradiate(case: Case, state: State, control: Control) -> State:
     if shot or pulse:
         state = _hold_picture(case, state)
     if shot or edge:
-        state = told(seen(case, state), _exposed(case, state, control))
+        state = told(seen(case, state), _exposed(case, state, control, control.pedal or edge))
     return state
 
 
@@ -92,7 +96,7 @@ def _hold_picture(case: Case, state: State) -> State:
     return replace(state, picture_pose=pose, picture_view=view)
 
 
-def _exposed(case: Case, state: State, control: Control) -> Exposed:
+def _exposed(case: Case, state: State, control: Control, fluoroscopy: bool) -> Exposed:
     pose = state.carm.pose
     error = nearest_view(pose.primary, pose.secondary, case.patient.anatomy)
     inside = {s: c for s, c in state.cannulas.items() if c.stage in ("tissue", "bone")}
@@ -103,7 +107,7 @@ def _exposed(case: Case, state: State, control: Control) -> Exposed:
         disc_deg=error.disc_deg,
         hands_out=not control.hand_on,
         moving=state.carm.moving or any(control.drive),
-        fluoroscopy=control.pedal or state.tube.pedal,
+        fluoroscopy=fluoroscopy,
         kvp=state.tube.kvp,
         mas=state.tube.mas,
         tips={side: cannula.tip for side, cannula in inside.items()},

@@ -8,13 +8,14 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from game.data import data_folder
+from game.errors import BadInput
 from game.patient.approach import long_axis
 from game.patient.patient import SIDES, Patient
 from game.simulation.case import Case, Level
 from game.simulation.cement import medium_of
 
 
-class LevelError(ValueError):
+class LevelError(BadInput):
     """A level that does not exist or cannot be read; one line says why."""
 
 

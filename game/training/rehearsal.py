@@ -23,7 +23,7 @@ def rehearse(
     patient_path: Path | None = None,
     progress: Progress = lambda _seconds: None,
 ) -> tuple[Session, Album]:
-    """Step `case` with the procedure's controls until it ends; `progress` hears simulated seconds."""
+    """Step `case` with a procedure's controls until it ends; `progress` hears simulated seconds."""
     state = begin(case)
     recorder, album = Recorder(header_for(case, patient_path, "demo"), state), Album()
     control = next(procedure)

@@ -19,7 +19,9 @@ class Cement:
     `ml` (k,) the cement in each; one batch, one age. `delivered_ml` is what left the tips: sum(ml)
     to rounding. `refused_ml` is what of the last request the pressure limit kept back.
     `front_mpa` is the pressure at the tip in bone during the last advance, `total_mpa` with the
-    loss in the cannula's bore. `by_region_ml` is the ledger."""
+    loss in the cannula's bore. `by_region_ml` is the ledger.
+    `potential` (k,) is the pressure in each voxel over viscosity and flow during the last advance,
+    1/mm3, 0 at the front; empty reads as 0."""
 
     voxels: NDArray[np.int64]
     ml: NDArray[np.float64]
@@ -27,7 +29,7 @@ class Cement:
     refused_ml: float = 0.0
     front_mpa: float = 0.0
     total_mpa: float = 0.0
-    by_region_ml: Mapping[Region, float] = MappingProxyType({})
+    by_region_ml: Mapping[Region, float] = field(default_factory=lambda: MappingProxyType({}))
     potential: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     @property

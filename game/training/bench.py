@@ -1,0 +1,136 @@
+"""What `sacrosim bench` measures on this machine, beside the budget of each part.
+
+Figures are medians and 95th percentiles of wall time in one process; machines are noisy, so they
+are shown and never asserted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from game.fluoroscopy.projector import Projector
+from game.fluoroscopy.render import render
+from game.records.album import Album
+from game.records.session import Session
+from game.simulation import cement
+from game.simulation.case import Case
+from game.simulation.cement import Cement, Injection, Medium
+from game.simulation.clock import servo_ticks
+from game.simulation.control import Control
+from game.simulation.state import State
+from game.simulation.step import begin, step
+from game.training.expert import perform
+from game.training.hands import Hand, take_up, tissue_field
+from game.training.rehearsal import rehearse
+
+PARTS = ("haptics", "simulation", "cement", "fluoroscopy", "procedure")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure: milliseconds (or times real time, for the procedure), and its budget."""
+
+    part: str
+    what: str
+    unit: str
+    median: float
+    p95: float
+    budget: str
+
+
+def measure(case: Case, parts: Iterable[str] = PARTS) -> list[Row]:
+    """The rows of the parts asked for; one expert case is performed for all of them."""
+    began = perf_counter()
+    session, album = rehearse(case, perform(case))
+    took = perf_counter() - began
+    rows = {
+        "haptics": lambda: haptics(case),
+        "simulation": lambda: simulation(case, session),
+        "cement": lambda: cement_steps(case, session),
+        "fluoroscopy": lambda: fluoroscopy(case, album),
+        "procedure": lambda: [procedure(session, took)],
+    }
+    return [row for part in parts for row in rows[part]()]
+
+
+def haptics(case: Case) -> list[Row]:
+    """Servo ticks of a scripted push from the skin to the target, run as a tick runs them."""
+    approach = case.approaches[case.level.sides[0]]
+    hand = Hand(take_up(tissue_field(case.patient), begin(case).servo_view(approach.side)))
+    x, y, z = (approach.skin - 5 * approach.direction).tolist()
+    u, v, w = approach.direction.tolist()
+    hand = hand.place((x, y, z), (u, v, w)).advance_to(5 + approach.skin_to_target)
+    times, time = [], 0
+    while not hand.done:
+        time += 50
+        began = perf_counter()
+        hand, _ = hand.tick(time)
+        times.append((perf_counter() - began) / servo_ticks(time))
+    return [_row("haptics", "servo tick", times, "mean 0.002, p99.9 0.05")]
+
+
+def simulation(case: Case, session: Session) -> list[Row]:
+    """Ticks of the recorded case in which no cement is worked out."""
+    times: list[float] = []
+    state = begin(case)
+    for control in session.controls():
+        state = _timed_step(case, state, control, times)
+    return [_row("simulation", "tick without cement", times, "mean 0.1, p95 2")]
+
+
+def _timed_step(case: Case, state: State, control: Control, times: list[float]) -> State:
+    began = perf_counter()
+    after = step(case, state, control)
+    if state.due is None:
+        times.append(perf_counter() - began)
+    return after
+
+
+def cement_steps(case: Case, session: Session) -> list[Row]:
+    """Every 50 ms cement step of the recorded case."""
+    times: list[float] = []
+
+    def solve(medium: Medium, body: Cement, injection: Injection) -> Cement:
+        began = perf_counter()
+        after = cement.advance(medium, body, injection)
+        times.append(perf_counter() - began)
+        return after
+
+    state = begin(case)
+    for control in session.controls():
+        state = step(case, state, control, solve)
+    return [_row("cement", "50 ms step", times, "mean 1, p95 10, max 25")]
+
+
+def fluoroscopy(case: Case, album: Album) -> list[Row]:
+    """512 x 512 pictures of the case's moments: the first at a pose, and with the pose cached."""
+    projector, fresh, cached = Projector(case.patient), [], []
+    for moment in album.moments:
+        fresh.append(_time(lambda m=moment: render(case, m.state, Projector(case.patient))))  # type: ignore[misc]
+        render(case, moment.state, projector)
+        cached.append(_time(lambda m=moment: render(case, m.state, projector)))  # type: ignore[misc]
+    return [
+        _row("fluoroscopy", "picture after a C-arm move", fresh, "300"),
+        _row("fluoroscopy", "picture, C-arm still", cached, "p95 33"),
+    ]
+
+
+def procedure(session: Session, took: float) -> Row:
+    """How many times faster than real time the expert's case ran."""
+    speed = len(session) / 60.0 / took
+    return Row("procedure", "expert, headless", "x real time", speed, speed, "40")
+
+
+def _time(work: Callable[[], object]) -> float:
+    began = perf_counter()
+    work()
+    return perf_counter() - began
+
+
+def _row(part: str, what: str, times: list[float], budget: str) -> Row:
+    low, high = np.percentile(np.array(times) * 1000.0, [50, 95])
+    return Row(part, what, "ms", float(low), float(high), budget)

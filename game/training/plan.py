@@ -1,0 +1,128 @@
+"""What the expert works out from the landmarks before touching the patient.
+
+The C-arm positions of the technique, the line of each cannula from the skin to its resting place,
+and the depths at which a picture is due.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from game.devices.carm import CArmPose
+from game.geometry.grid import FloatArray
+from game.geometry.views import ViewName, view_angles
+from game.patient.approach import skin_exit
+from game.patient.patient import Patient, Side
+from game.simulation.case import Case
+from game.simulation.placing import LAST_STRETCH_MM, LONG_STEP_MM, SHORT_STEP_MM
+
+STEP_MARGIN_MM = 0.4  # the expert stops this far before the longest step allowed
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """The line of one cannula: `skin`, `entry` and `target` (3,) LPS mm, unit `direction`."""
+
+    skin: FloatArray
+    entry: FloatArray
+    target: FloatArray
+    direction: FloatArray
+
+    @property
+    def bone_length(self) -> float:
+        return float((self.target - self.entry) @ self.direction)
+
+    @property
+    def tissue_length(self) -> float:
+        return float((self.entry - self.skin) @ self.direction)
+
+
+def stored_position(case: Case, view: ViewName) -> CArmPose:
+    """The C-arm position of a view, centred on the middle of the planned bony paths."""
+    primary, secondary = view_angles(view, case.patient.anatomy)
+    ends = [point for a in case.approaches.values() for point in (a.entry, a.target)]
+    x, y, z = np.round(np.mean(np.stack(ends), axis=0)).tolist()
+    return CArmPose(primary, secondary, (x, y, z))
+
+
+def planned_line(case: Case, side: Side, entry_offset: float = 0.0) -> Line:
+    """The reference path, or one whose bony entry lies `entry_offset` mm beside it on the bone."""
+    approach = case.approaches[side]
+    if entry_offset == 0.0:
+        return Line(approach.skin, approach.entry, approach.target, approach.direction)
+    entry = _displaced(case.patient, approach.entry, approach.direction, entry_offset)
+    direction = approach.target - entry
+    direction /= np.linalg.norm(direction)
+    return Line(skin_exit(case.patient, entry, direction), entry, approach.target, direction)
+
+
+def stops(line: Line) -> list[float]:
+    """Bony depths, mm, at which the expert stops for a picture: long steps, then short ones."""
+    depths, depth = [], 0.0
+    while line.bone_length - depth > LAST_STRETCH_MM:
+        depth = min(depth + LONG_STEP_MM - STEP_MARGIN_MM, line.bone_length - LAST_STRETCH_MM)
+        depths.append(depth)
+        if line.bone_length - depth <= LAST_STRETCH_MM + 1e-9:
+            break
+    while depth < line.bone_length - 1e-9:
+        depth = min(depth + SHORT_STEP_MM - STEP_MARGIN_MM, line.bone_length)
+        depths.append(depth)
+    return depths
+
+
+def _displaced(
+    patient: Patient, entry: FloatArray, direction: FloatArray, offset: float
+) -> FloatArray:
+    """The point of the bony surface `offset` mm from `entry`, towards whichever of eight sides
+    offers one; raises ValueError where the bone is too small."""
+    for sideways in _around(direction):
+        found = _on_surface(patient, entry, direction, sideways, offset)
+        if found is not None:
+            return found
+    raise ValueError(f"no bony surface lies {offset} mm beside the entry")
+
+
+def _around(direction: FloatArray) -> list[FloatArray]:
+    first = np.cross(direction, [0.0, 1.0, 0.0])
+    first /= np.linalg.norm(first)
+    second = np.cross(direction, first)
+    angles = np.arange(8) * np.pi / 4
+    return [np.cos(a) * first + np.sin(a) * second for a in angles]
+
+
+def _on_surface(
+    patient: Patient,
+    entry: FloatArray,
+    direction: FloatArray,
+    sideways: FloatArray,
+    offset: float,
+) -> FloatArray | None:
+    """Shift the line until its first crossing of the surface is `offset` mm from the entry."""
+    low, high = 0.0, offset
+    found = None
+    for _ in range(40):
+        shift = (low + high) / 2
+        found = _first_crossing(patient, entry + shift * sideways, direction)
+        if found is None:
+            return None
+        if np.linalg.norm(found - entry) < offset:
+            low = shift
+        else:
+            high = shift
+    if found is None or abs(np.linalg.norm(found - entry) - offset) > 0.05:
+        return None
+    return found
+
+
+def _first_crossing(
+    patient: Patient, through: FloatArray, direction: FloatArray
+) -> FloatArray | None:
+    along = np.arange(-12.0, 12.0, 0.05)
+    line = through + along[:, None] * direction
+    inside = patient.depth_in_bone(line) > 0
+    if inside[0] or not inside.any():
+        return None
+    point: FloatArray = line[int(np.argmax(inside))]
+    return point

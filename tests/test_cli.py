@@ -1,0 +1,105 @@
+"""The command line: help with examples, and bad input answered in one line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk  # noqa: N813
+
+SACROSIM = [sys.executable, "-c", "from game.cli import main; main()"]
+
+
+def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*SACROSIM, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=cwd,
+        env={**os.environ, "COLUMNS": "120"},
+    )  # fmt: skip
+
+
+def complaint(result: subprocess.CompletedProcess[str]) -> str:
+    """The one line that a bad input is answered with."""
+    assert result.returncode != 0
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    "command", ["demo", "play", "replay", "score", "levels", "xray", "bench", "patient import"]
+)
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    shown = run(*command.split(), "--help")
+    assert shown.returncode == 0
+    assert f"Example: sacrosim {command}" in " ".join(shown.stdout.split())
+
+
+def label_map(folder: Path, labels: np.ndarray, spacing: tuple[float, ...] = (1.0, 1.0, 3.0)) -> Path:  # type: ignore[type-arg]
+    folder.mkdir()
+    for name, array in (("label", labels), ("mask", (labels >= 0).astype(np.uint8))):
+        image = sitk.GetImageFromArray(array)
+        image.SetSpacing(spacing)
+        sitk.WriteImage(image, str(folder / f"{name}.mhd"), useCompression=True)
+    return folder
+
+
+def test_a_folder_without_a_label_map(tmp_path: Path) -> None:
+    assert str(tmp_path) in complaint(run("patient", "import", tmp_path))
+
+
+def test_a_label_map_without_a_sacrum(tmp_path: Path) -> None:
+    folder = label_map(tmp_path / "scan", np.ones((20, 30, 30), np.int16))
+    assert "sacrum" in complaint(run("patient", "import", folder))
+
+
+def test_a_negative_spacing(tmp_path: Path) -> None:
+    folder = label_map(tmp_path / "scan", np.full((20, 30, 30), 3, np.int16))
+    header = folder / "label.mhd"
+    header.write_text(header.read_text().replace("ElementSpacing = 1 1 3", "ElementSpacing = 1 1 -3"))
+    assert "spacing" in complaint(run("patient", "import", folder)).lower()
+
+
+def test_a_truncated_label_map(shared_data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "scan"
+    shutil.copytree(shared_data / "pelvic-labels" / "case-001", folder, copy_function=shutil.copyfile)
+    raw = folder / "label.zraw"
+    raw.write_bytes(raw.read_bytes()[:200_000])
+    assert "label" in complaint(run("patient", "import", folder))
+
+
+def test_an_unknown_level_names_the_levels(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    line = complaint(run("demo", "no-such-level", "--out", out))
+    assert "no-such-level" in line and "both-sides" in line
+    assert not out.exists()
+
+
+def test_an_unwritable_out(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "--out" in complaint(run("demo", "--out", tmp_path / "file" / "out"))
+
+
+def test_bad_options_are_one_line(tmp_path: Path) -> None:
+    assert "--seed" in complaint(run("demo", "--seed", "-1", cwd=tmp_path))
+    assert "--device" in complaint(run("play", "--device", "trackball", cwd=tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"not a session", b"PK\x03\x04 broken"])
+def test_a_file_that_is_no_session(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "session.npz"
+    path.write_bytes(content)
+    assert "session" in complaint(run("score", path))
+    assert "session" in complaint(run("replay", path))
+
+
+def test_a_failed_import_leaves_nothing_behind(tmp_path: Path) -> None:
+    folder = label_map(tmp_path / "scan", np.ones((20, 30, 30), np.int16))
+    complaint(run("patient", "import", folder, "--out", tmp_path / "patient"))
+    assert {path.name for path in tmp_path.iterdir()} == {"scan"}

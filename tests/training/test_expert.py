@@ -1,0 +1,133 @@
+"""The expert on the embedded patient and on real anatomy: what the demo promises."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from game.geometry.views import view_error
+from game.patient.patient import SIDES, Side
+from game.patient.store import open_patient
+from game.records.session import Session, save_session
+from game.scoring.rubric import Rubric, load_rubric
+from game.scoring.scorecard import score
+from game.simulation.case import Case
+from game.simulation.events import Aliquot, BoneEntered, Event, Exposed, Outcome, Placed
+from game.simulation.step import begin, step
+from game.training.expert import perform
+from game.training.levels import make_case, read_level
+from game.training.plan import planned_line, stops, stored_position
+from game.training.rehearsal import rehearse
+
+
+def until_entered(case: Case, offset: float) -> list[BoneEntered]:
+    """Run the expert until both cannulas have entered bone."""
+    procedure = perform(case, offset)
+    control, state, entries = next(procedure), begin(case), []
+    while len(entries) < len(case.level.sides):
+        state = step(case, state, control)
+        entries += [event for event in state.events if isinstance(event, BoneEntered)]
+        control = procedure.send(state)
+    return entries
+
+
+@pytest.mark.parametrize("offset", [0.0, 3.0, 8.0])
+def test_a_displaced_entry_is_scored_at_its_displacement(embedded_case: Case, offset: float) -> None:
+    entries = until_entered(embedded_case, offset)
+    assert [entry.side for entry in entries] == list(SIDES)
+    assert [entry.error_mm for entry in entries] == pytest.approx([offset, offset], abs=0.5)
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_stops_keep_the_steps_allowed(embedded_case: Case, side: Side) -> None:
+    line = planned_line(embedded_case, side)
+    depths = np.array([0.0, *stops(line)])
+    steps, left = np.diff(depths), line.bone_length - depths[1:]
+    assert depths[-1] == pytest.approx(line.bone_length)
+    assert steps.max() <= 5.0
+    assert steps[left < 8.0 - 1e-6].max() <= 2.0
+
+
+def test_stored_positions_are_true_views(embedded_case: Case) -> None:
+    for view in ("ap", "lateral", "oblique-left", "oblique-right"):
+        pose = stored_position(embedded_case, view)  # type: ignore[arg-type]
+        error = view_error(view, pose.primary, pose.secondary, embedded_case.patient.anatomy)  # type: ignore[arg-type]
+        assert error.worst_deg < 0.01
+
+
+@pytest.fixture(scope="module")
+def performed(embedded_case: Case) -> Session:
+    return rehearse(embedded_case, perform(embedded_case))[0]
+
+
+def of(trace: tuple[Event, ...], kind: type) -> list:  # type: ignore[type-arg]
+    return [event for event in trace if isinstance(event, kind)]
+
+
+def sound(trace: tuple[Event, ...]) -> None:
+    """Both shafts inside bone, no breach, every millilitre found, both sheets reached."""
+    assert {event.kind for event in trace}.isdisjoint({"breached", "refused", "leg-pain"})
+    placed = {event.side: event for event in of(trace, Placed)}
+    assert set(placed) == set(SIDES)
+    for event in placed.values():
+        assert event.in_bone >= 0.95
+        assert event.tip_error_mm < 1.0
+        assert min(event.clearance_mm.values()) > 0
+    (outcome,) = of(trace, Outcome)
+    assert outcome.balance <= 1e-10
+    assert all(outcome.coverage[side] > 0.15 for side in SIDES)
+    assert all(outcome.injected_ml[side] > 1.0 for side in SIDES)
+
+
+def test_the_expert_is_sound_on_the_embedded_patient(performed: Session) -> None:
+    sound(performed.trace)
+
+
+def test_the_expert_looks_after_every_aliquot(performed: Session) -> None:
+    aliquots = of(performed.trace, Aliquot)
+    pictures = of(performed.trace, Exposed)
+    assert len(aliquots) >= 10
+    for one, following in zip(aliquots, aliquots[1:], strict=False):
+        between = {p.view for p in pictures if one.time <= p.time <= following.started}
+        if one.side == following.side:
+            assert {"ap", "lateral"} <= between
+
+
+def test_the_expert_passes(performed: Session) -> None:
+    card = score(performed.trace, load_rubric())
+    assert card.critical == ()
+    assert card.passed and card.total >= 85
+
+
+def test_a_changed_rubric_scores_the_same_trace_again(performed: Session) -> None:
+    rubric = load_rubric()
+    strict = Rubric.model_validate({**rubric.model_dump(), "pass_mark": 100.0})
+    assert score(performed.trace, rubric).passed
+    assert not score(performed.trace, strict).passed
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_replay_in_another_process_is_equal(
+    performed: Session, tmp_path: Path, threads: int
+) -> None:
+    path = tmp_path / "session.npz"
+    save_session(performed, path)
+    shown = subprocess.run(
+        [sys.executable, "-c", "from game.cli import main; main()", "replay", str(path), "--json"],
+        env={**os.environ, "NUMBA_NUM_THREADS": str(threads)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "equal" in shown.stderr and "DIFFER" not in shown.stderr
+    assert json.loads(shown.stdout) == json.loads(score(performed.trace, load_rubric()).to_json())
+
+
+@pytest.mark.parametrize("scan", ["pelvic-ct", "pelvic-labels/case-001", "pelvic-labels/case-004"])
+def test_the_expert_is_sound_on_real_anatomy(shared_data: Path, scan: str) -> None:
+    case = make_case(open_patient(shared_data / scan), read_level("both-sides"))
+    sound(rehearse(case, perform(case))[0].trace)
