@@ -10,8 +10,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from scipy.spatial import cKDTree
+
 from game.geometry.grid import FloatArray
-from game.patient.patient import Side
+from game.patient.errors import PatientError
+from game.patient.landmarks.reading import ala_target
+from game.patient.patient import FORAMINA, Patient, Region, Side, Structure
+
+CANNULA_RADIUS_MM = 1.525  # 11G, the larger of the two in use
+CORTEX_MM, FORAMEN_MM = 3.0, 2.0  # facts/procedure.md, grading [P]
+MOST_SHIFT_MM = 12.0  # of the target within the ala; project choice
+SHORTEST_MM = 35.0  # of safe bone; project choice (63.5 +- 5.7 measured)
+ENTRY_REACH_MM = 12.0  # of the path that belongs to the entry; project choice
+PIERCED_MM = 1.5  # of the way in which the tip may still stand in the cortex it pierces
+FARTHEST_SKIN_MM = 200.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,3 +49,128 @@ class Approach:
     def skin_to_target(self) -> float:
         """Skin to target along the path, mm."""
         return float(((self.target - self.skin) ** 2).sum() ** 0.5)
+
+
+def long_axis(patient: Patient, side: Side) -> Approach:
+    """The reference path of one side.
+
+    The anatomical target may move within the ala, in the plane of the endplate, towards the plane
+    of the fracture and away from walls that the straight way would come too near; then the path is
+    shortened. Raises PatientError where less than
+    `SHORTEST_MM` of bone is left: such an ala needs another technique."""
+    entry = _entry(patient, side)
+    targets = _targets(patient, side)
+    sheet = cKDTree(patient.fractures[side].points)
+    paths = [_path(patient, side, entry, target, shift, sheet) for target, shift in targets]
+    best = min(paths, key=lambda path: path.cost)
+    if best.length < SHORTEST_MM:
+        raise PatientError(
+            f"the {side} long-axis path has {best.length:.0f} mm of safe bone; "
+            f"at least {SHORTEST_MM:.0f} mm are needed"
+        )
+    return Approach(
+        side=side,
+        skin=skin_exit(patient, entry, best.direction),
+        entry=entry,
+        target=entry + best.length * best.direction,
+        direction=best.direction,
+        shortened_mm=best.full - best.length,
+    )
+
+
+def skin_exit(patient: Patient, point: FloatArray, direction: FloatArray) -> FloatArray:
+    """Where the line through an LPS point (3,), against `direction`, leaves the body; raises
+    PatientError where it does not within the body grid."""
+    steps = np.arange(0.0, FARTHEST_SKIN_MM, 0.25)
+    line = point - steps[:, None] * direction
+    outside = patient.structure_at(line) == Structure.AIR
+    if not outside.any() or outside[0]:
+        raise PatientError("the path does not leave the body through skin")
+    skin: FloatArray = line[int(np.argmax(outside))]
+    return skin
+
+
+@dataclass(frozen=True, eq=False)
+class _Path:
+    """A candidate: how much of its `full` way keeps the clearances, and what it costs."""
+
+    direction: FloatArray
+    full: float
+    length: float
+    cost: float
+
+
+def _entry(patient: Patient, side: Side) -> FloatArray:
+    """The rule's midpoint, brought straight back (or forward) onto the posterior surface, so that
+    it stays the midpoint in the frontal picture; raises PatientError where there is no bone."""
+    middle = (patient.point(f"si_caudal_{side}") + patient.point(f"s3_lateral_{side}")) / 2
+    line = middle + np.arange(30.0, -30.0, -0.1)[:, None] * patient.anatomy.axes[1]
+    inside = patient.depth_in_bone(line) >= 0
+    if not inside.any():
+        raise PatientError(f"there is no sacrum behind or before the {side} entry landmarks")
+    point: FloatArray = line[int(np.argmax(inside))]
+    return point
+
+
+def _targets(patient: Patient, side: Side) -> list[tuple[FloatArray, float]]:
+    """The anatomical target and its neighbours in the plane of the endplate, with their shifts."""
+    left = patient.planes["midsagittal"].normal
+    up = patient.planes["s1_endplate"].normal
+    back = np.cross(up, left)
+    goal = ala_target(patient.landmarks, side, left, up)
+    moves = np.arange(-MOST_SHIFT_MM, MOST_SHIFT_MM + 1.0, 2.0)
+    return [
+        (goal + u * left + v * back, float(np.hypot(u, v)))
+        for u in moves
+        for v in moves
+        if np.hypot(u, v) <= MOST_SHIFT_MM
+    ]
+
+
+def _path(
+    patient: Patient,
+    side: Side,
+    entry: FloatArray,
+    target: FloatArray,
+    shift: float,
+    sheet: cKDTree,
+) -> _Path:
+    full = float(np.linalg.norm(target - entry))
+    direction = (target - entry) / full
+    along = np.arange(0.0, full + 0.25, 0.5)
+    shaft = entry + along[:, None] * direction
+    spare = _spare(patient, side, shaft, along)
+    inside = patient.depth_in_bone(shaft) > 0
+    good = (spare >= 0) & (inside | (along < PIERCED_MM))
+    reach = len(along) if good.all() else int(np.argmin(good))
+    length = min(full, float(along[reach - 1])) if reach else 0.0
+    if _through_bone(patient, entry, direction):
+        length = 0.0
+    least = float(spare[: max(reach, 1)].min())
+    off_plane = float(sheet.query(shaft)[0].mean())
+    cost = full - length + 0.5 * off_plane + 0.1 * shift - 0.5 * min(least, 2.0)
+    return _Path(direction, full, length, cost)
+
+
+def _spare(patient: Patient, side: Side, shaft: FloatArray, along: FloatArray) -> FloatArray:
+    """Clearance of the cannula's surface beyond what each wall asks for, mm, along the shaft. The
+    entry rule itself lies near the joint's caudal end: there the joint asks for no more than not to
+    be touched."""
+    joint = Region.SI_JOINT_LEFT if side == "left" else Region.SI_JOINT_RIGHT
+    asked = dict.fromkeys((Region.PRESACRAL, Region.CEPHALAD, joint, Region.DISC), CORTEX_MM)
+    asked |= dict.fromkeys((*FORAMINA[side], Region.CANAL), FORAMEN_MM)
+    spare = np.full(len(shaft), np.inf)
+    for region, clearance in asked.items():
+        if region in patient.walls:
+            gap = patient.walls[region].query(shaft)[0]
+            near_entry = (along < ENTRY_REACH_MM) & (region == joint)
+            least = CANNULA_RADIUS_MM + np.where(near_entry, 0.0, clearance)
+            spare = np.minimum(spare, gap - least)
+    return spare
+
+
+def _through_bone(patient: Patient, entry: FloatArray, direction: FloatArray) -> bool:
+    """Whether the way from the skin to the entry is barred by bone."""
+    before = entry - np.arange(2.0, 60.0)[:, None] * direction
+    barred = (Structure.SACRUM, Structure.HIP_LEFT, Structure.HIP_RIGHT)
+    return bool(np.isin(patient.structure_at(before), barred).any())

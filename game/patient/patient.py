@@ -173,6 +173,10 @@ class Patient:
             if region != Region.MARROW and bool(np.any(behind == region))
         }
 
+    def wall_at(self, point: FloatArray) -> Region:
+        """The region behind the sacral surface nearest to an LPS point (3,)."""
+        return min(self.walls, key=lambda region: float(self.walls[region].query(point)[0]))
+
     def clearance(self, points: FloatArray, radius: float) -> dict[Region, float]:
         """Least distance, mm, from a shaft of `radius` along LPS points (n, 3) to each wall.
 

@@ -39,7 +39,7 @@ th:last-child, td:last-child { padding-right: 0; }
 .bar i { display: block; height: 100%; background: var(--part); }
 .bar.full i { background: var(--pass); }
 .bar.none { outline: 1px solid var(--fail); background: #fff; }
-.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(225px, 1fr));
+.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(290px, 1fr));
   gap: 18px; }
 figure { margin: 0; break-inside: avoid; } img { width: 100%; display: block; }
 .gallery img { background: #000; }
@@ -47,7 +47,7 @@ figcaption { color: var(--soft); font-size: 12.5px; padding-top: 5px; }
 @media print {
   body { font-size: 10.5pt; -webkit-print-color-adjust: exact; print-color-adjust: exact; }
   main { max-width: none; padding: 0; } section { margin-top: 22px; }
-  .gallery { grid-template-columns: repeat(4, 1fr); } h2 { break-after: avoid; }
+  .gallery { grid-template-columns: repeat(3, 1fr); } h2 { break-after: avoid; }
   tr { break-inside: avoid; } thead { display: table-header-group; }
   @page { margin: 16mm; }
 }

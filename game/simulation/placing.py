@@ -29,9 +29,9 @@ LEAVES_BONE_MM = 0.25  # how far out the tip must be to have left: a project cho
 TRACK_STEP_MM = 1.0
 LAST_STRETCH_MM = 10.0  # facts/procedure.md [P]: advances of 2 mm at most within it, 5 mm before
 LONG_STEP_MM, SHORT_STEP_MM = 5.0, 2.0
-ENTRY_WALL_MM = 12.0  # the wall just pierced is no hazard this close to the entry: project choice
+ENTRY_WALL_MM = 12.0  # the walls beside the entry are judged beyond this: a project choice
 OLD_HOLE_MM = 6.0  # nearer than this an entry is the old one: a project choice
-ENTRY_WALLS = (Region.DORSAL, Region.LATERAL)
+ENTRY_WALLS = (Region.DORSAL, Region.LATERAL, Region.SI_JOINT_LEFT, Region.SI_JOINT_RIGHT)
 
 
 def steer(case: Case, state: State, control: Control) -> State:

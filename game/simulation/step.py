@@ -80,7 +80,7 @@ def _irradiate(case: Case, state: State, control: Control) -> State:
     if control.pedal:
         tube = replace(tube, fluoroscopy_s=tube.fluoroscopy_s + TICK_S)
     if shot or pulse:
-        tube = expose(case.patient, tube, state.carm.pose, state.time)
+        tube = expose(case.patient, tube, state.carm.pose, state.time, shot)
     tube = replace(tube, pedal=control.pedal, shots=tube.shots + shot)
     state = replace(state, tube=tube)
     if shot or pulse:

@@ -37,7 +37,7 @@ from game.simulation.placing import bony_depth
 from game.simulation.state import State
 from game.simulation.step import begin
 from game.training.hands import Hand, take_up, tissue_field
-from game.training.plan import Line, planned_line, stops, stored_position
+from game.training.plan import Line, oblique, planned_line, stops, stored_position
 
 Procedure = Generator[Control, State, None]
 
@@ -94,12 +94,12 @@ class _Expert:
     def place(self, side: Side) -> Procedure:
         """One cannula from the tray to its resting place, confirmed on both views."""
         line = self.lines[side]
-        yield from self.look(_oblique(side))
+        yield from self.look(oblique(side))
         yield from self.do(Mark(side, self.on_picture(line.entry)))
         yield from self.look("lateral")
         yield from self.do(TakeCannula(side, self.case.level.gauge, self.case.level.length_mm))
         yield from self.to_bone(side, line)
-        yield from self.look(_oblique(side))
+        yield from self.look(oblique(side))
         yield from self.look("lateral")
         for depth in stops(line):
             yield from self.move(side, line.tissue_length + depth)
@@ -232,10 +232,6 @@ class _Expert:
 
     def tick(self, control: Control) -> Procedure:
         self.state = yield control
-
-
-def _oblique(side: Side) -> ViewName:
-    return "oblique-left" if side == "left" else "oblique-right"
 
 
 def _point(vector: FloatArray) -> Point:

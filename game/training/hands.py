@@ -32,7 +32,7 @@ from haptics.insertion import (
     insertion_of,
     resumed,
 )
-from haptics.servo import ROW_AXIAL, ROW_AXIS, ROW_BROKEN, ROW_EVENTS, ROW_LAYER, ROW_TIP
+from haptics.servo import ROW_AXIAL, ROW_AXIS, ROW_BROKEN, ROW_EVENTS, ROW_GAVE, ROW_LAYER, ROW_TIP
 from haptics.tissue import (
     Instrument,
     Layer,
@@ -262,7 +262,8 @@ def _events(rows: NDArray[np.float64], first: int) -> tuple[ServoEvent, ...]:
         row = rows[n]
         for bit, kind in KINDS:
             if int(row[ROW_EVENTS]) & bit:
-                layer = Layer(int(row[ROW_LAYER])).name.lower()
+                at = ROW_GAVE if kind in ("skin", "puncture") else ROW_LAYER
+                layer = Layer(int(row[at])).name.lower()
                 force = float(row[ROW_AXIAL] if kind == "exit" else row[ROW_BROKEN])
                 events.append(ServoEvent(first + int(n) * SERVO, kind, layer, force))
     return tuple(events)

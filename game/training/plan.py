@@ -40,11 +40,18 @@ class Line:
 
 
 def stored_position(case: Case, view: ViewName) -> CArmPose:
-    """The C-arm position of a view, centred on the middle of the planned bony paths."""
+    """The C-arm position of a view, centred on the planned bony paths: on both, or for an oblique
+    on the one of its side."""
     primary, secondary = view_angles(view, case.patient.anatomy)
-    ends = [point for a in case.approaches.values() for point in (a.entry, a.target)]
+    shown = [a for side, a in case.approaches.items() if view in ("ap", "lateral", oblique(side))]
+    ends = [point for approach in shown for point in (approach.entry, approach.target)]
     x, y, z = np.round(np.mean(np.stack(ends), axis=0)).tolist()
     return CArmPose(primary, secondary, (x, y, z))
+
+
+def oblique(side: Side) -> ViewName:
+    """The contralateral oblique that profiles this side's ala."""
+    return "oblique-left" if side == "left" else "oblique-right"
 
 
 def planned_line(case: Case, side: Side, entry_offset: float = 0.0) -> Line:

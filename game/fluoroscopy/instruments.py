@@ -1,0 +1,167 @@
+"""The cannulas in a picture: exact chords through hollow cylinders, displacing the tissue there.
+
+The chord of a ray through an infinite cylinder is 2 sqrt(r^2 - b^2) / sin(angle), b the distance
+between the two lines; flat ends cut it. The stylet makes the shaft solid; without it the bore holds
+air, or cement as far as it has come. Hub and T-handle are plain cylinders of plastic.
+"""
+
+from __future__ import annotations
+
+from math import pi
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from game.devices.beam import DENSITIES, Material
+from game.devices.cannula import GAUGES, Cannula
+from game.fluoroscopy.projector import AreaDensities, Projector, tissue_at
+from game.geometry.carm import Projection
+from game.geometry.grid import Point
+
+HUB_MM, HUB_RADIUS = 20.0, 5.0  # a bone cannula's plastic hub; project choice
+HANDLE_MM, HANDLE_RADIUS = 60.0, 6.0  # its T-handle; project choice
+PLASTIC = 1.2  # g/cm3, polycarbonate, attenuating like soft tissue; project choice
+
+Box = tuple[slice, slice]
+
+
+def chord(
+    geometry: Projection, start: Point, end: Point, radius: float
+) -> tuple[Box, NDArray[np.float64], NDArray[np.float64]]:
+    """A finite cylinder (LPS, mm) in a picture: the pixel box around it, the length (h, w) of
+    each ray inside, mm, and the middle (h, w, 3) of that stretch, LPS mm."""
+    box = _box(geometry, start, end, radius)
+    rows, columns = box
+    shape = max(rows.stop - rows.start, 0), max(columns.stop - columns.start, 0)
+    lengths, middles = np.zeros(shape), np.zeros((*shape, 3))
+    _chords(
+        np.array(geometry.source),
+        geometry.pixel(columns.start, rows.start),
+        np.array(geometry.right) * geometry.pixel_mm,
+        np.array(geometry.down) * geometry.pixel_mm,
+        np.array(start),
+        np.array(end),
+        radius,
+        lengths,
+        middles,
+    )
+    return box, lengths, middles
+
+
+def insert(
+    areas: AreaDensities,
+    geometry: Projection,
+    projector: Projector,
+    cannula: Cannula,
+    bore_ml: float = 0.0,
+) -> AreaDensities:
+    """`areas` with a cannula in: steel in place of tissue, `bore_ml` of cement in its bore.
+
+    What the shaft displaces is the tissue at the middle of each chord, over the chord's length."""
+    values = areas.values.copy()
+    hub, tip = cannula.hub, cannula.tip
+    box, outer, middles = chord(geometry, hub, tip, cannula.radius)
+    within = _tissue(projector, outer, middles)
+    values[:3, box[0], box[1]] -= np.minimum(within, values[:3, box[0], box[1]])
+    _add(values, Material.STEEL, box, outer)
+    if not cannula.stylet:
+        _fill_bore(values, geometry, cannula, bore_ml)
+    for start, end, radius in _plastic(cannula):
+        box, lengths, _ = chord(geometry, start, end, radius)
+        _add(values, Material.SOFT, box, lengths * PLASTIC / DENSITIES[Material.SOFT])
+    return AreaDensities(values)
+
+
+def _fill_bore(
+    values: NDArray[np.float32], geometry: Projection, cannula: Cannula, bore_ml: float
+) -> None:
+    radius = GAUGES[cannula.gauge].bore / 2.0
+    box, lengths, _ = chord(geometry, cannula.hub, cannula.tip, radius)
+    _add(values, Material.STEEL, box, -lengths)
+    filled = min(bore_ml * 1000.0 / (pi * radius**2), float(cannula.length))
+    if filled > 0.0:
+        front = _along(cannula.hub, cannula.direction, filled)
+        box, lengths, _ = chord(geometry, cannula.hub, front, radius)
+        _add(values, Material.CEMENT, box, lengths)
+
+
+def _plastic(cannula: Cannula) -> tuple[tuple[Point, Point, float], ...]:
+    """Hub and handle: start, end and radius. The handle lies across, level with the table."""
+    top = _along(cannula.hub, cannula.direction, -HUB_MM)
+    x, _, z = cannula.direction
+    length = (x * x + z * z) ** 0.5
+    across = (z / length, 0.0, -x / length) if length > 1e-6 else (1.0, 0.0, 0.0)
+    ends = (_along(top, across, sign * HANDLE_MM / 2.0) for sign in (-1.0, 1.0))
+    return (cannula.hub, top, HUB_RADIUS), (next(ends), next(ends), HANDLE_RADIUS)
+
+
+def _tissue(
+    projector: Projector, lengths: NDArray[np.float64], middles: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Area densities (3, h, w), g/cm2, of what lies where the chords are."""
+    out = np.zeros((3, *lengths.shape))
+    hit = lengths > 0.0
+    density = tissue_at(projector.tissue, projector.patient.body, middles[hit])
+    out[:, hit] = density * lengths[hit] / 10.0
+    return out
+
+
+def _add(
+    values: NDArray[np.float32], material: Material, box: Box, lengths: NDArray[np.float64]
+) -> None:
+    values[material, box[0], box[1]] += lengths * (DENSITIES[material] / 10.0)
+
+
+def _along(start: Point, direction: Point, length: float) -> Point:
+    x, y, z = (s + length * d for s, d in zip(start, direction, strict=True))
+    return x, y, z
+
+
+def _box(geometry: Projection, start: Point, end: Point, radius: float) -> Box:
+    """Rows and columns that a cylinder can touch: around the cubes about its two ends."""
+    signs = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, -1).T
+    corners = np.concatenate([np.array(point) + radius * signs for point in (start, end)])
+    axis = np.array(geometry.centre) - np.array(geometry.source)
+    if ((corners - geometry.source) @ axis <= 0.0).any():  # beside or behind the focal spot
+        return slice(0, geometry.size), slice(0, geometry.size)
+    places = geometry.project(corners)
+    low = np.clip(np.floor(places.min(axis=0)), 0, geometry.size).astype(int)
+    high = np.clip(np.ceil(places.max(axis=0)) + 1, 0, geometry.size).astype(int)
+    return slice(low[1], max(high[1], low[1])), slice(low[0], max(high[0], low[0]))
+
+
+@njit(nogil=True, cache=True)
+def _chords(source, corner, right, down, start, end, radius, lengths, middles):  # type: ignore[no-untyped-def]
+    span = end - start
+    height = np.sqrt((span * span).sum())
+    axis = span / height
+    offset = source - start
+    along_0 = (offset * axis).sum()
+    for row in range(lengths.shape[0]):
+        for column in range(lengths.shape[1]):
+            ray = corner + column * right + row * down - source
+            reach = np.sqrt((ray * ray).sum())
+            ray = ray / reach
+            along = (ray * axis).sum()
+            across, across_0 = ray - along * axis, offset - along_0 * axis
+            a = (across * across).sum()
+            b = (across * across_0).sum()
+            c = (across_0 * across_0).sum() - radius * radius
+            enter, leave = 0.0, reach
+            if a > 1e-14:
+                root = b * b - a * c
+                if root <= 0.0:
+                    continue
+                enter = max(enter, (-b - np.sqrt(root)) / a)
+                leave = min(leave, (-b + np.sqrt(root)) / a)
+            elif c >= 0.0:
+                continue
+            if abs(along) > 1e-12:
+                one, two = -along_0 / along, (height - along_0) / along
+                enter, leave = max(enter, min(one, two)), min(leave, max(one, two))
+            elif not 0.0 <= along_0 <= height:
+                continue
+            if leave > enter:
+                lengths[row, column] = leave - enter
+                middles[row, column] = source + ray * (0.5 * (enter + leave))

@@ -1,0 +1,143 @@
+"""From a patient and a C-arm pose to grams per square centimetre of every material, per pixel.
+
+Line integrals add and intensities do not, so what is kept per pose are the static anatomy's area
+densities; the cannula and the cement are laid over them. Beyond the volume's ends in z the body is
+taken to go on as its end slice, so that a tilted beam meets no cut through the patient.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from game.devices.beam import DENSITIES, Material
+from game.fluoroscopy.joseph import AIR, BONE, SOFT, trace_parallel, trace_serial
+from game.geometry.carm import Projection
+from game.geometry.grid import Grid
+from game.patient.patient import Patient, Structure
+
+POSES_KEPT = 6  # 6.3 MB each at 512 x 512; project choice
+AROUND = 3.0  # so that a ray of any slope begins and ends in air
+SKIN_HU = -900  # below it is air: bounds the body; project choice
+
+Bounds = tuple[NDArray[np.float64], NDArray[np.float64]]  # lowest and highest (2,) voxel index
+
+
+@dataclass(frozen=True, eq=False)
+class AreaDensities:
+    """`values` (5, h, w), g/cm2, in the order of `Material`."""
+
+    values: NDArray[np.float32]
+
+    @property
+    def bone(self) -> NDArray[np.float32]:
+        return self.values[Material.BONE]
+
+    @property
+    def soft(self) -> NDArray[np.float32]:
+        return self.values[Material.SOFT]
+
+    @property
+    def fat(self) -> NDArray[np.float32]:
+        return self.values[Material.FAT]
+
+    @property
+    def steel(self) -> NDArray[np.float32]:
+        return self.values[Material.STEEL]
+
+    @property
+    def cement(self) -> NDArray[np.float32]:
+        return self.values[Material.CEMENT]
+
+
+class Projector:
+    """Projects one patient; keeps the area densities of the last few poses. Not thread-safe."""
+
+    def __init__(self, patient: Patient, parallel: bool = False) -> None:
+        """`parallel` spreads a projection over all cores: only for the one thread that owns
+        parallel kernels (two such threads abort the process under numba's workqueue layer)."""
+        self.patient = patient
+        self.tissue, self._metal = _without_metal(patient)
+        self._metal_bounds = _bounds(patient.structures == Structure.METAL)
+        self._bounds = _bounds(patient.hounsfield > SKIN_HU)
+        self._trace = trace_parallel if parallel else trace_serial
+        self._kept: OrderedDict[Projection, AreaDensities] = OrderedDict()
+
+    def areas(self, projection: Projection) -> AreaDensities:
+        """Bone, soft tissue, fat and implanted steel of the patient; no cannula, no cement."""
+        kept = self._kept.pop(projection, None)
+        if kept is None:
+            kept = self._project(projection)
+        self._kept[projection] = kept
+        if len(self._kept) > POSES_KEPT:
+            self._kept.popitem(last=False)
+        return kept
+
+    def _project(self, projection: Projection) -> AreaDensities:
+        size, grid = projection.size, self.patient.body
+        values = np.zeros((len(Material), size, size), np.float32)
+        self._integrate(self.tissue, self._bounds, projection, values[:3])
+        if self._metal is not None:
+            within = np.empty((3, size, size), np.float32)
+            self._integrate(self._metal, self._metal_bounds, projection, within)
+            values[Material.STEEL] = within[Material.BONE]
+        values *= (DENSITIES * grid.spacing / 10.0).astype(np.float32)[:, None, None]
+        values.flags.writeable = False
+        return AreaDensities(values)
+
+    def _integrate(
+        self,
+        volume: NDArray[np.int16],
+        bounds: Bounds,
+        projection: Projection,
+        out: NDArray[np.float32],
+    ) -> None:
+        grid = self.patient.body
+        low, high = bounds
+        self._trace(
+            volume,
+            low,
+            high,
+            grid.index_from_point(np.array(projection.source)),
+            grid.index_from_point(projection.pixel(0.0, 0.0)),
+            np.array(projection.right) * (projection.pixel_mm / grid.spacing),
+            np.array(projection.down) * (projection.pixel_mm / grid.spacing),
+            out,
+        )
+
+
+def tissue_at(
+    volume: NDArray[np.int16], grid: Grid, points: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Partial densities (3, n), g/cm3, of bone, soft tissue and fat at LPS points (n, 3)."""
+    hu = grid.sample(volume, points, outside=AIR)
+    tissue = np.interp(hu, [AIR, -100.0], [0.0, 1.0])
+    not_fat = np.interp(hu, [-100.0, SOFT], [0.0, 1.0])
+    bone = np.maximum(hu - SOFT, 0.0) / (BONE - SOFT)
+    fractions = np.stack([bone, not_fat - np.minimum(bone, 1.0), tissue - not_fat])
+    return np.asarray(fractions * DENSITIES[:3, None])
+
+
+def _without_metal(patient: Patient) -> tuple[NDArray[np.int16], NDArray[np.int16] | None]:
+    """The volume with air where metal is, and metal as 'bone' in 'soft tissue' (or None)."""
+    metal = patient.structures == Structure.METAL
+    if not metal.any():
+        return np.ascontiguousarray(patient.hounsfield), None
+    hollow = np.where(metal, np.int16(AIR), patient.hounsfield)
+    return hollow, np.where(metal, np.int16(BONE), np.int16(SOFT))
+
+
+def _bounds(inside: NDArray[np.bool_]) -> Bounds:
+    """The first and last index along x and y of what is inside, and `AROUND` voxels beyond."""
+    body = np.any(inside, axis=2)
+    low, high = [], []
+    for axis in range(2):
+        filled = np.flatnonzero(np.any(body, axis=1 - axis))
+        if len(filled) == 0:
+            return np.zeros(2), np.zeros(2)
+        low.append(max(filled[0] - AROUND, 0.0))
+        high.append(min(filled[-1] + AROUND, inside.shape[axis] - 1.001))
+    return np.array(low), np.array(high)

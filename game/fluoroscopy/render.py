@@ -1,0 +1,86 @@
+"""A state in, an X-ray picture out: the whole image chain in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import degrees
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from game.devices.carm import CArmPose
+from game.fluoroscopy.cement import fill
+from game.fluoroscopy.detector import detected
+from game.fluoroscopy.display import MONITOR, Display, marked, shown, side_letters
+from game.fluoroscopy.instruments import insert
+from game.fluoroscopy.projector import AreaDensities, Projector
+from game.fluoroscopy.spectrum import transmitted, unattenuated
+from game.geometry.carm import Projection
+from game.geometry.views import nearest_view
+from game.simulation.case import Case
+from game.simulation.state import State
+
+VIEW_TOLERANCE_DEG = 15.0  # beyond it a caption gives angles only; project choice
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """`pixels` (h, w), 0-255, as seen from behind with the patient's left on the left."""
+
+    pixels: NDArray[np.uint8]
+    projection: Projection
+    caption: str
+
+
+def render(
+    case: Case, state: State, projector: Projector, size: int = 512, display: Display = MONITOR
+) -> Picture:
+    """The last picture taken, `size` x `size`, of the state's cannulas and cement as they are now.
+
+    The pose is the held image's; kV, mAs and noise are its pulse's, so the same pulse always gives
+    the same picture and every pulse another noise. Raises ValueError for a tube voltage outside the
+    generator's range."""
+    geometry = state.picture_pose.projection(size)
+    areas = scene_areas(state, projector, geometry)
+    tube = state.tube
+    mean, variance = transmitted(areas, tube.kvp, tube.mas)
+    generator = np.random.default_rng((abs(case.seed), tube.last_exposure + 1))
+    signal = detected(mean, variance, geometry.pixel_mm, generator)
+    pixels = shown(signal, unattenuated(tube.kvp, tube.mas), geometry.pixel_mm, display)
+    letters = side_letters(geometry, case.patient.anatomy.axes)
+    return Picture(marked(pixels, letters), geometry, _caption(case, state))
+
+
+def scene_areas(state: State, projector: Projector, geometry: Projection) -> AreaDensities:
+    """Area densities of the patient with the state's cement and cannulas in place."""
+    areas = projector.areas(geometry)
+    if len(state.cement.voxels):
+        areas = fill(areas, geometry, projector.patient.bone, state.cement)
+    for side, cannula in state.cannulas.items():
+        if cannula.stage in ("held", "tissue", "bone"):
+            bore = state.injector.bore_ml.get(side, 0.0)
+            areas = insert(areas, geometry, projector, cannula, bore)
+    return areas
+
+
+def save_png(picture: Picture, path: Path) -> None:
+    """Writes the picture as an 8-bit grey PNG; raises OSError where that cannot be."""
+    Image.fromarray(picture.pixels).save(path, format="PNG")
+
+
+def _caption(case: Case, state: State) -> str:
+    pose, tube = state.picture_pose, state.tube
+    error = nearest_view(pose.primary, pose.secondary, case.patient.anatomy)
+    name = f"{error.view}, " if error.worst_deg <= VIEW_TOLERANCE_DEG else ""
+    return f"{name}{angles_text(pose)}, {tube.kvp:.0f} kV {tube.mas:.2f} mAs"
+
+
+def angles_text(pose: CArmPose) -> str:
+    """The pose as a C-arm prints it, degrees: 'LAO 180 CRA 39'."""
+    primary, secondary = round(degrees(pose.primary)), round(degrees(pose.secondary))
+    primary = (primary + 179) % 360 - 179
+    side = "LAO" if primary >= 0 else "RAO"
+    tilt = "CRA" if secondary >= 0 else "CAU"
+    return f"{side} {abs(primary)} {tilt} {abs(secondary)}"

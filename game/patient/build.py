@@ -1,0 +1,143 @@
+"""A `Segmentation` -> a `Patient`: the same road for every source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from game.geometry.grid import FloatArray, Grid, Point
+from game.patient.cortex import cortex_of
+from game.patient.density import drawn_hounsfield
+from game.patient.distance import on_grid
+from game.patient.fracture import fracture_sheet
+from game.patient.landmarks import find_landmarks, open_foramina, planes_and_anatomy
+from game.patient.lumbosacral import parted_at_s1
+from game.patient.patient import SIDES, Landmark, Patient, Plane, Structure, Surface
+from game.patient.regions import region_map
+from game.patient.resample import Body, body_of, bones_of
+from game.patient.segmentation import Bones, Segmentation
+from game.patient.surfaces import surface_of
+
+DISC_REACH_MM = 14.0  # above the S1 endplate; the disc is 10-12 mm high
+DISC_HALF_MM = (25.0, 17.0)  # its half axes across and front to back: S1's, facts/anatomy.md
+_COARSEST = {Structure.SKIN: 6}  # voxels skipped at most; other bones 3
+
+
+def build(segmentation: Segmentation) -> Patient:
+    """The patient whom a segmentation shows, its origin moved to the S1 endplate's centre.
+
+    Raises PatientError where a bone is missing or the landmarks cannot be placed."""
+    found = bones_of(segmentation)
+    landmarks = find_landmarks(found, segmentation.known)
+    centre = landmarks["s1_endplate_centre"].point
+    segmentation, bones, landmarks = _moved(segmentation, found, landmarks, centre)
+    planes, anatomy = planes_and_anatomy(bones, landmarks)
+    parted = parted_at_s1(segmentation, planes["s1_endplate"], anatomy)
+    if parted is not segmentation:
+        segmentation, bones = parted, bones_of(parted)
+    carved = open_foramina(bones, landmarks).sacrum
+    bones = replace(bones, sacrum=np.maximum(bones.sacrum, carved))  # opening never adds bone
+    region = region_map(bones, landmarks, planes)
+    cortex = cortex_of(region, bones.grid)
+    body = body_of(segmentation, bones, np.zeros(3))
+    _lay_disc(body, anatomy.axes, planes)
+    hounsfield = body.hounsfield
+    if hounsfield is None:
+        hounsfield = drawn_hounsfield(body, anatomy.axes, cortex, bones.grid)
+    return Patient(
+        name=segmentation.name,
+        source=segmentation.source,
+        body=body.grid,
+        hounsfield=hounsfield,
+        structures=body.structures,
+        bone=bones.grid,
+        sacrum_distance=bones.sacrum,
+        hip_distance=bones.hip,
+        cortex=cortex,
+        cortex_assumed=True,
+        region=region,
+        surfaces=_surfaces(bones, body),
+        landmarks=landmarks,
+        planes=planes,
+        anatomy=anatomy,
+        fractures={side: fracture_sheet(bones, landmarks, region, side) for side in SIDES},
+        notes=segmentation.notes + _assumed(segmentation, landmarks),
+    )
+
+
+def _moved(
+    segmentation: Segmentation,
+    bones: Bones,
+    landmarks: Mapping[str, Landmark],
+    centre: FloatArray,
+) -> tuple[Segmentation, Bones, Mapping[str, Landmark]]:
+    """All three with `centre` (3,) as the new origin."""
+    grid = replace(bones.grid, origin=_shifted(bones.grid.origin, centre))
+    return (
+        replace(segmentation, origin=_shifted(segmentation.origin, centre), known={}),
+        replace(bones, grid=grid),
+        {name: replace(mark, point=mark.point - centre) for name, mark in landmarks.items()},
+    )
+
+
+def _shifted(origin: Point, centre: FloatArray) -> Point:
+    x, y, z = (float(o - c) for o, c in zip(origin, centre, strict=True))
+    return x, y, z
+
+
+def _lay_disc(body: Body, axes: FloatArray, planes: Mapping[str, Plane]) -> None:
+    """Writes the L5/S1 disc into the body where the source did not: what is no bone in an elliptic
+    cylinder on the S1 endplate."""
+    near = _around(body.grid, 40.0)
+    points = np.stack(np.meshgrid(*near[1].axes(), indexing="ij"), axis=-1)
+    plane = planes["s1_endplate"]
+    up = (points - plane.point) @ plane.normal
+    flat = (points - plane.point) - up[..., None] * plane.normal
+    across = flat @ axes[0]
+    ahead = np.sqrt(np.maximum((flat**2).sum(axis=-1) - across**2, 0))
+    inside = (across / DISC_HALF_MM[0]) ** 2 + (ahead / DISC_HALF_MM[1]) ** 2 < 1
+    soft = np.isin(body.structures[near[0]], (Structure.FAT, Structure.MUSCLE))
+    body.structures[near[0]][inside & soft & (up > -3.0) & (up < DISC_REACH_MM)] = Structure.DISC
+
+
+def _around(grid: Grid, reach: float) -> tuple[tuple[slice, slice, slice], Grid]:
+    """The part of `grid` within `reach` mm of the origin, as slices and as a grid."""
+    middle = grid.index_from_point(np.zeros(3))
+    low = np.clip(np.floor(middle - reach), 0, None).astype(int)
+    high = np.minimum(np.ceil(middle + reach), np.array(grid.shape) - 1).astype(int)
+    x, y, z = grid.point_from_index(low)
+    shape = (int(high[0] - low[0]) + 1, int(high[1] - low[1]) + 1, int(high[2] - low[2]) + 1)
+    a, b, c = (slice(int(f), int(f) + n) for f, n in zip(low, shape, strict=True))
+    return (a, b, c), Grid((float(x), float(y), float(z)), grid.spacing, shape)
+
+
+def _surfaces(bones: Bones, body: Body) -> Mapping[Structure, Surface]:
+    """The sacrum from the bone grid at 1.5 mm (its walls are measured against it), the rest from
+    the body grid, coarser."""
+    made = {Structure.SACRUM: _sacrum_surface(bones)}
+    for code, (part, level) in body.levels.items():
+        if code != Structure.SACRUM and level.min() < 0:
+            made[code] = surface_of(level, part, _COARSEST.get(code, 3))
+    return made
+
+
+def _sacrum_surface(bones: Bones) -> Surface:
+    spacing = 1.5  # mm: about 45 000 faces
+    shape = tuple(int((n - 1) * bones.grid.spacing / spacing) + 1 for n in bones.grid.shape)
+    grid = Grid(bones.grid.origin, spacing, (shape[0], shape[1], shape[2]))
+    step = (bones.grid.spacing,) * 3
+    return surface_of(on_grid(bones.sacrum, bones.grid.origin, step, grid), grid)
+
+
+def _assumed(segmentation: Segmentation, landmarks: Mapping[str, Landmark]) -> tuple[str, ...]:
+    """What the patient does not owe to the source, in words."""
+    notes = ["cortical thickness is assumed from the literature (0.5-2 mm by side), not measured"]
+    if segmentation.hounsfield is None:
+        notes.append("density is drawn by structure: osteoporosis with alar voids, no CT")
+    guessed = sorted(name for name, mark in landmarks.items() if mark.estimated)
+    if guessed:
+        notes.append(f"estimated, not seen: {', '.join(guessed)}")
+    notes.append("the fracture sheets are drawn, parallel to the SI joints")
+    return tuple(notes)

@@ -1,0 +1,111 @@
+"""The S1-S4 foramina: dents or holes in the unrolled sacrum, else where morphometry expects them.
+
+At 3 mm most foramina are closed in the labels, yet the bone is thinner there than around. A row of
+eight, spaced as in real sacra, is laid where the sum of thinness is greatest; each foramen may then
+move a few mm to its own minimum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, map_coordinates
+
+from game.geometry.grid import FloatArray
+from game.patient.landmarks.frame import Ribbon
+from game.patient.patient import SIDES, Landmark
+
+APART_MM = np.array([46.4, 41.9, 37.9, 36.5])  # right-left, facts/anatomy.md [M]
+PITCH_MM = np.array([0.0, 25.8, 46.7, 64.1])  # from S1: 25.8, 20.9, 17.4, facts/anatomy.md [M]
+S1_BELOW_MM, S1_BELOW_SD = 27.0, 3.0  # S1 foramen under the endplate's centre along the curve: mean
+# height of S1 (28.2 anterior, 22.0 posterior, facts/anatomy.md) and half an S1/S2 disc (2, project
+# choice)
+SCALE_SD = 0.06  # of pitch and of breadth between sacra, facts/anatomy.md [M] (1.9-3.7 of 17-46 mm)
+THIN_MM = 5.0  # thinness that counts as one; project choice
+WANDER_SD = 3.0  # of a single foramen from its place in the row, mm, facts/anatomy.md [M]
+DORSAL_HALF_MM = 3.65  # half the width of a posterior foramen (S2, 7.30), facts/anatomy.md
+OPEN_MM = 1.0  # bone left along a ray through an open foramen, at most; project choice
+
+
+def foramina(ribbon: Ribbon, endplate_centre: FloatArray) -> dict[str, Landmark]:
+    """`foramen_s1_left` .. `foramen_s4_right` (mid-tunnel) and `s3_lateral_left`/`_right`."""
+    thinness = _thinness(ribbon)
+    row = _row(ribbon, thinness, float(ribbon.locate(endplate_centre[None])[0, 0]))
+    found: dict[str, Landmark] = {}
+    for place, (level, side) in zip(row, product(range(1, 5), SIDES), strict=True):
+        t, x = _settled(ribbon, thinness, place)
+        seen = ribbon.read(ribbon.thickness, np.array([t]), np.array([x]))[0] < OPEN_MM
+        point = ribbon.point(t, x, _mid_tunnel(ribbon, t, x))
+        found[f"foramen_s{level}_{side}"] = Landmark(point, not seen, 2.0 if seen else 4.0)
+        if level == 3:
+            found[f"s3_lateral_{side}"] = _dorsal_margin(ribbon, t, x, seen)
+    return found
+
+
+def _thinness(ribbon: Ribbon) -> FloatArray:
+    """How much less bone a ray meets than its surroundings, in THIN_MM (n, m)."""
+    bone = ribbon.thickness
+    return (gaussian_filter(bone, 9.0) - gaussian_filter(bone, 2.5)) / THIN_MM
+
+
+def _row(ribbon: Ribbon, thinness: FloatArray, endplate_t: float) -> FloatArray:
+    """(8, 2) places t, x of S1 left, S1 right, .. S4 right: the best row over a lattice of
+    positions, scales and slants."""
+    below = np.arange(-8.0, 9.0)
+    axes = (
+        below,
+        np.linspace(0.88, 1.12, 9),
+        np.linspace(0.88, 1.12, 7),
+        np.linspace(-0.05, 0.05, 5),
+    )
+    shift, pitch, breadth, slant = (a.ravel() for a in np.meshgrid(*axes, indexing="ij"))
+    down = S1_BELOW_MM + shift[:, None] + pitch[:, None] * PITCH_MM
+    half = 0.5 * breadth[:, None] * APART_MM
+    middle = slant[:, None] * down
+    t = np.repeat(endplate_t + down, 2, axis=1)
+    x = np.stack([middle + half, middle - half], axis=2).reshape(len(t), 8)
+    gain = np.minimum(ribbon.read(thinness, t, x), 1.5).sum(axis=1)
+    doubt = (shift / S1_BELOW_SD) ** 2 + ((pitch - 1) / SCALE_SD) ** 2
+    doubt += ((breadth - 1) / SCALE_SD) ** 2 + (slant / 0.03) ** 2
+    best = int(np.argmax(gain - 0.5 * doubt))
+    return np.stack([t[best], x[best]], axis=1)
+
+
+def _settled(ribbon: Ribbon, thinness: FloatArray, place: FloatArray) -> tuple[float, float]:
+    """The thinnest place near (t, x), held to it by WANDER_SD."""
+    dt, dx = (a.ravel() for a in np.mgrid[-8.0:8.5:0.5, -8.0:8.5:0.5])
+    value = ribbon.read(thinness, place[0] + dt, place[1] + dx)
+    best = int(np.argmax(2.0 * value - 0.5 * (dt**2 + dx**2) / WANDER_SD**2))
+    return float(place[0] + dt[best]), float(place[1] + dx[best])
+
+
+def _mid_tunnel(ribbon: Ribbon, t: float, x: float) -> float:
+    """r half-way between the ventral and dorsal surface around a foramen."""
+    angle = np.arange(0.0, 2 * np.pi, np.pi / 12)
+    ring_t = np.concatenate([t + radius * np.cos(angle) for radius in (6.0, 8.0)])
+    ring_x = np.concatenate([x + radius * np.sin(angle) for radius in (6.0, 8.0)])
+    ventral, dorsal = (_nearest(ribbon, m, ring_t, ring_x) for m in (ribbon.ventral, ribbon.dorsal))
+    thick = _nearest(ribbon, ribbon.thickness, ring_t, ring_x) > 4.0
+    middle = 0.5 * (ventral + dorsal)[thick & np.isfinite(ventral)]
+    return float(np.median(middle)) if len(middle) else 0.0
+
+
+def _dorsal_margin(ribbon: Ribbon, t: float, x: float, seen: bool) -> Landmark:
+    """The lateral rim of a foramen where it opens dorsally."""
+    lateral = DORSAL_HALF_MM * np.sign(x)
+    dt, out = (a.ravel() for a in np.mgrid[-2.0:2.5:1.0, 0.0:3.5:1.0])
+    surface = _nearest(ribbon, ribbon.dorsal, t + dt, x + lateral + np.sign(x) * out)
+    r = float(np.nanmedian(surface)) if np.isfinite(surface).any() else _mid_tunnel(ribbon, t, x)
+    return Landmark(ribbon.point(t, x + lateral, r), not seen, 2.5 if seen else 4.0)
+
+
+def _nearest(ribbon: Ribbon, image: FloatArray, t: FloatArray, x: FloatArray) -> FloatArray:
+    """An (n, m) map with gaps read without mixing neighbours."""
+    return map_coordinates(image, [t, x - ribbon.across[0]], order=0, mode="nearest")
+
+
+def levels(landmarks: Mapping[str, Landmark], side: str) -> FloatArray:
+    """(4, 3) foramen centres S1-S4 of one side, LPS mm."""
+    return np.array([landmarks[f"foramen_s{level}_{side}"].point for level in range(1, 5)])

@@ -1,0 +1,202 @@
+"""The sacrum's own coordinates: the midsagittal frame and the curve that the sacrum follows in it.
+
+A `Frame` has x to the patient's left of the midsagittal plane, p posterior and s superior, mm.
+A `Ribbon` unrolls the sacrum: t runs caudally along its curve in the midsagittal plane, x to the
+left, r posteriorly along the curve's normal. Seen along r, the foramina are where bone is thin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.ndimage import map_coordinates
+from scipy.optimize import minimize
+from scipy.spatial import cKDTree
+
+from game.geometry.grid import FloatArray
+from game.geometry.views import axes_from_left
+from game.patient.segmentation import Bones
+
+CENTRAL_MM = 30.0  # half-width of the strip whose middle is the sacral curve; project choice
+RAY_MM = 35.0  # reach of the rays along r to either side of the curve; project choice
+STEP_MM = 0.75  # sampling along the rays
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """`origin` (3,) LPS mm, on the midsagittal plane; `axes` (3, 3): left, posterior, superior
+    as rows, LPS unit vectors."""
+
+    origin: FloatArray
+    axes: FloatArray
+
+    def local(self, points: FloatArray) -> FloatArray:
+        """Frame coordinates (..., 3) of LPS points (..., 3)."""
+        return (points - self.origin) @ self.axes.T
+
+    def world(self, local: FloatArray) -> FloatArray:
+        """LPS points (..., 3) of frame coordinates (..., 3)."""
+        return local @ self.axes + self.origin
+
+
+def midsagittal(bones: Bones) -> Frame:
+    """The frame whose plane best mirrors the sacrum onto itself and each hip onto the other.
+
+    Least mean mirrored surface distance, cut off at 5 mm; Nelder-Mead from the plane between the
+    hips. Raises ValueError where a hip or the sacrum is not on the grid."""
+    sacrum = _surface_points(bones, bones.sacrum, "sacrum")
+    left = _surface_points(bones, bones.hip["left"], "left hip")
+    right = _surface_points(bones, bones.hip["right"], "right hip")
+    between = left.mean(axis=0) - right.mean(axis=0)
+    centre = sacrum.mean(axis=0)
+    start = axes_from_left(np.array([between[0], between[1], 0.0]))
+
+    def normal_of(p: FloatArray) -> FloatArray:
+        tilted = start[0] + 0.01 * (p[1] * start[1] + p[2] * start[2])
+        return tilted / np.linalg.norm(tilted)
+
+    def asymmetry(p: FloatArray) -> float:
+        normal = normal_of(p)
+        cost = _mirrored(bones, bones.sacrum, sacrum, centre, normal, p[0])
+        cost += 0.5 * _mirrored(bones, bones.hip["right"], left, centre, normal, p[0])
+        return cost + 0.5 * _mirrored(bones, bones.hip["left"], right, centre, normal, p[0])
+
+    simplex = np.array([[0.0, 0.0, 0.0], [3.0, 0.0, 0.0], [0.0, 5.0, 0.0], [0.0, 0.0, 5.0]])
+    options = {"initial_simplex": simplex, "xatol": 0.02, "fatol": 1e-4, "maxiter": 160}
+    best = minimize(asymmetry, np.zeros(3), method="Nelder-Mead", options=options).x
+    normal = normal_of(best)
+    return Frame(centre + best[0] * normal, axes_from_left(normal))
+
+
+def _surface_points(bones: Bones, distance: FloatArray, name: str) -> FloatArray:
+    found = np.argwhere(np.abs(distance) < 0.5 * bones.grid.spacing).astype(float)
+    if len(found) < 200:
+        raise ValueError(f"the {name} has {len(found)} surface voxels near the sacrum; need 200")
+    return bones.grid.point_from_index(found[:: max(1, len(found) // 3000)])
+
+
+def _mirrored(
+    bones: Bones,
+    distance: FloatArray,
+    points: FloatArray,
+    centre: FloatArray,
+    normal: FloatArray,
+    offset: float,
+) -> float:
+    height = (points - centre) @ normal - offset
+    mirrored = points - 2.0 * height[:, None] * normal
+    return float(np.minimum(np.abs(bones.grid.sample(distance, mirrored, 5.0)), 5.0).mean())
+
+
+@dataclass(frozen=True, eq=False)
+class Ribbon:
+    """The sacral curve: `curve` (n, 2), its `normals` (n, 2) pointing dorsally, both in (p, s) of
+    `frame`, one entry per mm of arc, cranial first. `distance` (n, m, k) is the sacrum's signed
+    distance at (t, `across`, `along`), mm."""
+
+    frame: Frame
+    curve: FloatArray
+    normals: FloatArray
+    across: FloatArray
+    along: FloatArray
+    distance: FloatArray
+
+    @cached_property
+    def tree(self) -> cKDTree:
+        """The curve's points, for projection."""
+        return cKDTree(self.curve)
+
+    @cached_property
+    def thickness(self) -> FloatArray:
+        """Bone along each ray, mm (n, m)."""
+        return np.clip(0.5 - self.distance / STEP_MM, 0.0, 1.0).sum(axis=2) * STEP_MM
+
+    @cached_property
+    def ventral(self) -> FloatArray:
+        """r of the first bone along each ray, mm (n, m); NaN where there is none."""
+        bone = self.distance < 0
+        return np.where(bone.any(axis=2), self.along[bone.argmax(axis=2)], np.nan)
+
+    @cached_property
+    def dorsal(self) -> FloatArray:
+        """r of the last bone along each ray, mm (n, m); NaN where there is none."""
+        bone = self.distance[:, :, ::-1] < 0
+        return np.where(bone.any(axis=2), self.along[::-1][bone.argmax(axis=2)], np.nan)
+
+    def point(
+        self, t: FloatArray | float, x: FloatArray | float, r: FloatArray | float
+    ) -> FloatArray:
+        """LPS points (..., 3) at ribbon coordinates, mm; t beyond the curve is held at its end."""
+        t, x, r = np.broadcast_arrays(*(np.asarray(v, float) for v in (t, x, r)))
+        at = np.clip(t, 0.0, len(self.curve) - 1.0)
+        steps = np.arange(len(self.curve))
+        p, s = (
+            np.interp(at, steps, self.curve[:, k]) + r * np.interp(at, steps, self.normals[:, k])
+            for k in (0, 1)
+        )
+        return self.frame.world(np.stack([x, p, s], axis=-1))
+
+    def locate(self, points: FloatArray) -> FloatArray:
+        """Ribbon coordinates (n, 3): t, x, r of LPS points (n, 3)."""
+        local = self.frame.local(points)
+        near = self.tree.query(local[:, 1:])[1]
+        offset = local[:, 1:] - self.curve[near]
+        normal = self.normals[near]
+        along = np.stack([-normal[:, 1], normal[:, 0]], axis=1) * _turn(self.normals, self.curve)
+        t = near + (offset * along).sum(axis=1)
+        return np.stack([t, local[:, 0], (offset * normal).sum(axis=1)], axis=1)
+
+    def read(self, image: FloatArray, t: FloatArray, x: FloatArray) -> FloatArray:
+        """Values of an (n, m) map of this ribbon at t, x (of one shape); held beyond the edge."""
+        column = (x - self.across[0]) / (self.across[1] - self.across[0])
+        return map_coordinates(image, [t, column], order=1, mode="nearest")
+
+
+def _turn(normals: FloatArray, curve: FloatArray) -> float:
+    rotated = np.stack([-normals[:, 1], normals[:, 0]], axis=1)
+    return 1.0 if float((np.gradient(curve, axis=0) * rotated).sum()) > 0 else -1.0
+
+
+def unrolled(bones: Bones, frame: Frame) -> Ribbon:
+    """The sacrum unrolled along the quartic through the middle of its central strip."""
+    curve = _central_curve(bones, frame)
+    tangent = np.gradient(curve, axis=0)
+    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+    normals = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)
+    if normals[:, 0].mean() < 0:
+        normals = -normals
+    across = np.arange(-70.0, 71.0, 1.0)
+    along = np.arange(-RAY_MM, RAY_MM + STEP_MM / 2, STEP_MM)
+    empty = Ribbon(frame, curve, normals, across, along, np.empty((0, 0, 0)))
+    t, x, r = np.meshgrid(np.arange(len(curve)), across, along, indexing="ij")
+    points = empty.point(t, x, r).reshape(-1, 3)
+    distance = bones.grid.sample(bones.sacrum, points, outside=30.0).reshape(t.shape)
+    return Ribbon(frame, curve, normals, across, along, distance)
+
+
+def _central_curve(bones: Bones, frame: Frame) -> FloatArray:
+    """(n, 2) points in (p, s), 1 mm apart, cranial first."""
+    inside = bones.grid.point_from_index(np.argwhere(bones.sacrum < 0)[::7].astype(float))
+    local = frame.local(inside)
+    central = local[np.abs(local[:, 0]) < CENTRAL_MM][:, 1:]
+    middle = central.mean(axis=0)
+    axis = np.linalg.eigh(np.cov((central - middle).T))[1][:, 1]
+    spine = frame.local(
+        bones.grid.point_from_index(np.argwhere(bones.spine < 0)[::7].astype(float))
+    )
+    if (spine[:, 1:].mean(axis=0) - middle) @ axis > 0:
+        axis = -axis
+    side = np.array([-axis[1], axis[0]])
+    along, off = (central - middle) @ axis, (central - middle) @ side
+    slot = ((along - along.min()) / 4.0).astype(int)
+    count = np.maximum(np.bincount(slot), 1)
+    mean_along, mean_off = np.bincount(slot, along) / count, np.bincount(slot, off) / count
+    used = np.bincount(slot) > 5
+    quartic = np.polyfit(mean_along[used], mean_off[used], 4)
+    u = np.linspace(along.min() - 8.0, along.max() + 4.0, 400)
+    points = middle + u[:, None] * axis + np.polyval(quartic, u)[:, None] * side
+    arc = np.r_[0.0, np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))]
+    at = np.arange(0.0, arc[-1], 1.0)
+    return np.stack([np.interp(at, arc, points[:, k]) for k in (0, 1)], axis=1)

@@ -1,0 +1,220 @@
+"""A patient as a JSON page and named arrays, and back, every value checked on the way in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from game.geometry.grid import FloatArray, Grid
+from game.geometry.views import Anatomy
+from game.patient.errors import PatientError
+from game.patient.patient import (
+    SIDES,
+    Fracture,
+    Landmark,
+    Patient,
+    Plane,
+    Region,
+    Side,
+    Structure,
+    Surface,
+)
+
+FORMAT = 1  # of the folder; raised when what is written changes
+_FAR_MM = 5000.0  # no coordinate of a patient lies further from S1; project choice
+Arrays = Callable[[str], NDArray[Any]]
+Source = Literal["procedural", "ct", "labels"]
+_SOURCES: tuple[Source, ...] = ("procedural", "ct", "labels")
+
+
+def arrays_of(patient: Patient) -> dict[str, NDArray[Any]]:
+    """Every array of a patient by its file's name."""
+    arrays: dict[str, NDArray[Any]] = {
+        "hounsfield": patient.hounsfield,
+        "structures": patient.structures,
+        "sacrum_distance": patient.sacrum_distance,
+        "cortex": patient.cortex,
+        "region": patient.region,
+    }
+    for side in SIDES:
+        arrays[f"hip_distance_{side}"] = patient.hip_distance[side]
+    for code, surface in patient.surfaces.items():
+        arrays[f"surface_{code.name.lower()}_vertices"] = surface.vertices
+        arrays[f"surface_{code.name.lower()}_faces"] = surface.faces
+    for side, fracture in patient.fractures.items():
+        arrays[f"fracture_{side}_points"] = np.asarray(fracture.points, float)
+        arrays[f"fracture_{side}_areas"] = np.asarray(fracture.areas, float)
+        arrays[f"fracture_{side}_voxels"] = fracture.voxels
+    return arrays
+
+
+def page_of(patient: Patient) -> dict[str, Any]:
+    """All that is no array, as plain JSON values; mm."""
+    return {
+        "format": FORMAT,
+        "name": patient.name,
+        "source": patient.source,
+        "notes": list(patient.notes),
+        "grids": {"body": _grid_page(patient.body), "bone": _grid_page(patient.bone)},
+        "cortex_assumed": patient.cortex_assumed,
+        "surfaces": [code.name.lower() for code in patient.surfaces],
+        "landmarks": {
+            name: {
+                "point": _numbers(mark.point),
+                "estimated": bool(mark.estimated),
+                "uncertainty_mm": float(mark.uncertainty_mm),
+            }
+            for name, mark in patient.landmarks.items()
+        },
+        "planes": {
+            name: {"point": _numbers(plane.point), "normal": _numbers(plane.normal)}
+            for name, plane in patient.planes.items()
+        },
+        "anatomy": {
+            "axes": [_numbers(row) for row in patient.anatomy.axes],
+            "disc_normal": _numbers(patient.anatomy.disc_normal),
+        },
+        "fractures": {
+            side: {"normal": _numbers(fracture.normal), "aperture": float(fracture.aperture)}
+            for side, fracture in patient.fractures.items()
+        },
+    }
+
+
+def _grid_page(grid: Grid) -> dict[str, Any]:
+    return {"origin": _numbers(grid.origin), "spacing": grid.spacing, "shape": list(grid.shape)}
+
+
+def _numbers(values: Any) -> list[float]:
+    return [float(v) for v in values]
+
+
+def patient_of(page: Mapping[str, Any], arrays: Arrays) -> Patient:
+    """The patient of a page and its arrays; raises PatientError for a value that is not allowed
+    and KeyError or TypeError for one that is missing or of the wrong kind."""
+    body, bone = _grid(page["grids"]["body"]), _grid(page["grids"]["bone"])
+    if page["source"] not in _SOURCES:
+        raise PatientError(f"source is {page['source']!r}; allowed: {', '.join(_SOURCES)}")
+    return Patient(
+        name=_text(page["name"]),
+        source=page["source"],
+        body=body,
+        hounsfield=_volume(arrays, "hounsfield", np.int16, body),
+        structures=_codes(arrays, "structures", body, max(Structure)),
+        bone=bone,
+        sacrum_distance=_volume(arrays, "sacrum_distance", np.float32, bone),
+        hip_distance={s: _volume(arrays, f"hip_distance_{s}", np.float32, bone) for s in SIDES},
+        cortex=_volume(arrays, "cortex", np.float32, bone),
+        cortex_assumed=page["cortex_assumed"] is True,
+        region=_codes(arrays, "region", bone, max(Region)),
+        surfaces={Structure[n.upper()]: _surface(arrays, n) for n in page["surfaces"]},
+        landmarks={_text(n): _landmark(v) for n, v in page["landmarks"].items()},
+        planes={_text(n): _plane(v) for n, v in page["planes"].items()},
+        anatomy=Anatomy(
+            np.stack([_unit(row) for row in page["anatomy"]["axes"]]).reshape(3, 3),
+            _unit(page["anatomy"]["disc_normal"]),
+        ),
+        fractures={_side(s): _fracture(arrays, s, v, bone) for s, v in page["fractures"].items()},
+        notes=tuple(_text(note) for note in page["notes"]),
+    )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > 2000:
+        raise PatientError(f"a text is {str(value)[:60]!r}; up to 2000 letters are allowed")
+    return value
+
+
+def _side(value: Any) -> Side:
+    for side in SIDES:
+        if value == side:
+            return side
+    raise PatientError(f"side is {value!r}; allowed: {', '.join(SIDES)}")
+
+
+def _point(values: Any) -> FloatArray:
+    point = np.array(values, float)
+    if point.shape != (3,) or not np.all(np.abs(point) < _FAR_MM):
+        raise PatientError(f"point is {values!r}; three numbers within {_FAR_MM:g} mm are needed")
+    return point
+
+
+def _unit(values: Any) -> FloatArray:
+    vector = _point(values)
+    if abs(float(np.linalg.norm(vector)) - 1.0) > 1e-3:
+        raise PatientError(f"direction is {values!r}; its length must be 1")
+    return vector
+
+
+def _grid(page: Mapping[str, Any]) -> Grid:
+    x, y, z = _point(page["origin"])
+    shape = tuple(int(n) for n in page["shape"])
+    if len(shape) != 3 or max(shape) > 4096:
+        raise PatientError(f"grid shape is {shape}; three axes of up to 4096 voxels are allowed")
+    return Grid((float(x), float(y), float(z)), float(page["spacing"]), (*shape,))
+
+
+def _volume(arrays: Arrays, name: str, kind: type, grid: Grid) -> NDArray[Any]:
+    array = arrays(name)
+    if array.dtype != kind or array.shape != grid.shape:
+        raise PatientError(
+            f"{name} is {array.dtype} of shape {array.shape}; {np.dtype(kind)} of {grid.shape} "
+            "is needed"
+        )
+    if array.dtype.kind == "f" and not np.isfinite(np.sum(array, dtype=np.float64)):
+        raise PatientError(f"{name} has values that are not finite")
+    return array
+
+
+def _codes(arrays: Arrays, name: str, grid: Grid, most: int) -> NDArray[np.uint8]:
+    array = _volume(arrays, name, np.uint8, grid)
+    if array.max() > most:
+        raise PatientError(f"{name} has the code {array.max()}; allowed: 0 to {most}")
+    return array
+
+
+def _surface(arrays: Arrays, name: str) -> Surface:
+    vertices = arrays(f"surface_{name}_vertices")
+    faces = arrays(f"surface_{name}_faces")
+    _rows(f"surface {name}'s vertices", vertices, np.float32, 3)
+    _rows(f"surface {name}'s faces", faces, np.int32, 3)
+    if len(faces) and not (faces.min() >= 0 and faces.max() < len(vertices)):
+        raise PatientError(f"surface {name}: a face names a vertex beyond 0 to {len(vertices) - 1}")
+    return Surface(vertices, faces)
+
+
+def _rows(name: str, array: NDArray[Any], kind: type, width: int) -> None:
+    fits = array.ndim == 2 and array.shape[1] == width if width else array.ndim == 1
+    if not fits or array.dtype != kind:
+        raise PatientError(f"{name}: {array.dtype} of shape {array.shape} is not what is needed")
+    if not np.all(np.abs(array) < (_FAR_MM if kind is not np.int32 else np.inf)):
+        raise PatientError(f"{name}: has values that are not finite or beyond {_FAR_MM:g} mm")
+
+
+def _landmark(page: Mapping[str, Any]) -> Landmark:
+    uncertainty = float(page["uncertainty_mm"])
+    if not 0 <= uncertainty < 100:
+        raise PatientError(f"uncertainty is {uncertainty} mm; allowed: 0 to 100 mm")
+    return Landmark(_point(page["point"]), page["estimated"] is True, uncertainty)
+
+
+def _plane(page: Mapping[str, Any]) -> Plane:
+    return Plane(_point(page["point"]), _unit(page["normal"]))
+
+
+def _fracture(arrays: Arrays, side: str, page: Mapping[str, Any], bone: Grid) -> Fracture:
+    points, areas = arrays(f"fracture_{side}_points"), arrays(f"fracture_{side}_areas")
+    voxels = arrays(f"fracture_{side}_voxels")
+    _rows(f"fracture {side}'s points", points, np.float64, 3)
+    _rows(f"fracture {side}'s areas", areas, np.float64, 0)
+    count = int(np.prod(bone.shape))
+    fits = voxels.ndim == 1 and voxels.dtype == np.int64 and len(points) == len(areas)
+    if not fits or (len(voxels) and not (voxels.min() >= 0 and voxels.max() < count)):
+        raise PatientError(f"fracture {side}: voxels must be places in the bone grid, 0 to {count}")
+    aperture = float(page["aperture"])
+    if not 0 <= aperture < 20:
+        raise PatientError(f"fracture {side}: aperture is {aperture} mm; allowed: 0 to 20 mm")
+    return Fracture(_side(side), points, areas, _unit(page["normal"]), aperture, voxels)

@@ -1,0 +1,251 @@
+"""A segmentation on its own grid -> signed distances around the sacrum, and a body at 1 mm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from game.geometry.grid import FloatArray, Grid, Point
+from game.patient.distance import Distance, distance_of, on_grid, redistanced
+from game.patient.errors import PatientError
+from game.patient.patient import SIDES, Side, Structure
+from game.patient.segmentation import Bones, Segmentation
+from game.patient.soft_tissue import BODY_HU, FAT_HU
+
+BONE_MM = 0.75  # voxel of the bone grid; DESIGN.md's cement grid
+BODY_MM = 1.0  # voxel of the body grid
+MARGIN_MM = 14.0  # of the bone grid around the sacrum: SI joints, L5, the dorsal muscles' entry
+VENTRAL_MM = 26.0  # before it: a promontory whose label was drawn as spine lies up to 15 mm ahead
+ABOVE_MM, BELOW_MM = 130.0, 150.0  # of the body grid from S1: a lateral picture's field
+SKIN_MM = 2.0  # thickness of the skin; project choice
+_PAD_MM = 9.0  # around a structure's box, so that its distance is seen on both sides
+_COARSE_MM = 2.0  # soft tissue is taken at about this step: its borders need no more
+METAL_HU = 1800  # as the importer's
+
+_HIP: Mapping[Side, Structure] = {"left": Structure.HIP_LEFT, "right": Structure.HIP_RIGHT}
+BONE_STRUCTURES = (
+    Structure.HIP_LEFT,
+    Structure.HIP_RIGHT,
+    Structure.L5,
+    Structure.SPINE,
+    Structure.FEMUR_LEFT,
+    Structure.FEMUR_RIGHT,
+)
+
+Slices = tuple[slice, slice, slice]
+
+
+@dataclass(frozen=True, eq=False)
+class Body:
+    """What lies on the body grid: `structures` codes, `depth` mm of the nearest bone's signed
+    distance (about 50 far away), the real `hounsfield` where there is a CT, and `levels`: each
+    bone's (and the SKIN's) signed distance on its own part of the grid."""
+
+    grid: Grid
+    structures: NDArray[np.uint8]
+    depth: Distance
+    hounsfield: NDArray[np.int16] | None
+    levels: Mapping[Structure, tuple[Grid, Distance]]
+
+
+def bones_of(segmentation: Segmentation) -> Bones:
+    """Signed distances at 0.75 mm around the sacrum, in the segmentation's frame (LPS mm).
+
+    Raises PatientError where sacrum, a hip bone or the spine is not there."""
+    boxes = _boxes(segmentation)
+    low, high = _box_points(segmentation, _present(segmentation, boxes, Structure.SACRUM))
+    origin = low - np.array([MARGIN_MM, VENTRAL_MM, MARGIN_MM])
+    count = np.ceil((high + MARGIN_MM - origin) / BONE_MM).astype(int) + 1
+    grid = Grid(_point(origin), BONE_MM, (int(count[0]), int(count[1]), int(count[2])))
+    lowest = Structure.L5 if Structure.L5 in boxes else Structure.SPINE
+
+    def bone(code: Structure) -> Distance:
+        _present(segmentation, boxes, code)
+        level = _level_on(segmentation, code, grid, order=3 if code == Structure.SACRUM else 1)
+        try:
+            return redistanced(level, BONE_MM)
+        except ValueError:
+            raise PatientError(
+                f"{segmentation.name}: {code.name.lower()} does not come within {MARGIN_MM:g} mm "
+                "of the sacrum"
+            ) from None
+
+    return Bones(grid, bone(Structure.SACRUM), {s: bone(_HIP[s]) for s in SIDES}, bone(lowest))
+
+
+def body_of(segmentation: Segmentation, bones: Bones, centre: FloatArray) -> Body:
+    """The body at 1 mm around `centre` (3,), the S1 endplate; the sacrum is taken from `bones`.
+
+    All in one frame, LPS mm."""
+    grid = _body_grid(segmentation, float(centre[2]))
+    skin = _coarse_level(segmentation, segmentation.structures != Structure.AIR, grid)
+    hounsfield = None
+    if segmentation.hounsfield is not None:
+        real = on_grid(segmentation.hounsfield, segmentation.origin, segmentation.spacing, grid)
+        hounsfield = np.rint(real).astype(np.int16)
+        del real
+    tissue = _tissue(segmentation, hounsfield, grid)
+    _lay_discs(tissue, segmentation, grid)
+    tissue[skin > -SKIN_MM] = Structure.SKIN
+    tissue[skin > 0] = Structure.AIR
+    levels = _bone_levels(segmentation, bones, grid)
+    depth = _lay_bones(tissue, levels, grid)
+    if hounsfield is not None:
+        tissue[hounsfield > METAL_HU] = Structure.METAL
+    levels[Structure.SKIN] = (grid, skin)
+    return Body(grid, tissue, depth, hounsfield, levels)
+
+
+def _tissue(
+    segmentation: Segmentation, hounsfield: NDArray[np.int16] | None, grid: Grid
+) -> NDArray[np.uint8]:
+    """Soft tissue inside the skin: by Hounsfield at the body grid, else by the muscles' border."""
+    tissue = np.full(grid.shape, Structure.FAT, np.uint8)
+    if hounsfield is not None:
+        tissue[hounsfield >= FAT_HU] = Structure.MUSCLE
+        tissue[hounsfield < BODY_HU] = Structure.GAS
+        return tissue
+    firm = segmentation.structures >= Structure.MUSCLE
+    tissue[_coarse_level(segmentation, firm, grid) < 0] = Structure.MUSCLE
+    return tissue
+
+
+def _bone_levels(
+    segmentation: Segmentation, bones: Bones, grid: Grid
+) -> dict[Structure, tuple[Grid, Distance]]:
+    part = _part(grid, np.array(bones.grid.origin), _end(bones.grid))
+    step = (bones.grid.spacing,) * 3
+    levels = {Structure.SACRUM: (part, on_grid(bones.sacrum, bones.grid.origin, step, part))}
+    boxes = _boxes(segmentation)
+    for code in BONE_STRUCTURES:
+        if code not in boxes:
+            continue
+        low, high = _box_points(segmentation, boxes[code])
+        if high[2] < grid.origin[2] or low[2] > _end(grid)[2]:
+            continue
+        part = _part(grid, low - _PAD_MM, high + _PAD_MM)
+        levels[code] = (part, _level_on(segmentation, code, part, order=1))
+    return levels
+
+
+def _lay_discs(tissue: NDArray[np.uint8], segmentation: Segmentation, grid: Grid) -> None:
+    boxes = _boxes(segmentation)
+    if Structure.DISC in boxes:
+        low, high = _box_points(segmentation, boxes[Structure.DISC])
+        part = _part(grid, low - _PAD_MM, high + _PAD_MM)
+        level = _level_on(segmentation, Structure.DISC, part, order=1)
+        tissue[_slices(grid, part)][level < 0] = Structure.DISC
+
+
+def _lay_bones(
+    tissue: NDArray[np.uint8], levels: Mapping[Structure, tuple[Grid, Distance]], grid: Grid
+) -> Distance:
+    """Writes each bone's code where its distance is the least and negative; that least distance."""
+    depth = np.full(grid.shape, 50.0, np.float32)
+    for code, (part, level) in levels.items():
+        at = _slices(grid, part)
+        inside = (level < 0) & (level < depth[at])
+        tissue[at][inside] = code
+        np.minimum(depth[at], level, out=depth[at])
+    return depth
+
+
+def _boxes(segmentation: Segmentation) -> dict[Structure, Slices]:
+    found = ndimage.find_objects(segmentation.structures, max_label=max(Structure))
+    return {Structure(n + 1): box for n, box in enumerate(found) if box is not None}
+
+
+def _present(
+    segmentation: Segmentation, boxes: Mapping[Structure, Slices], code: Structure
+) -> Slices:
+    if code not in boxes:
+        raise PatientError(f"{segmentation.name}: there is no {code.name.lower()} in it")
+    return boxes[code]
+
+
+def _box_points(segmentation: Segmentation, box: Slices) -> tuple[FloatArray, FloatArray]:
+    """Centres of a box's first and last voxels, mm."""
+    step, origin = np.array(segmentation.spacing), np.array(segmentation.origin)
+    low = np.array([s.start for s in box]) * step + origin
+    return low, np.array([s.stop - 1 for s in box]) * step + origin
+
+
+def _level_on(segmentation: Segmentation, code: Structure, grid: Grid, order: int) -> Distance:
+    """One structure's smoothed distance, made at the source's voxels, read at `grid`'s."""
+    low, high = np.array(grid.origin), _end(grid)
+    crop, origin = _crop(segmentation, low - _PAD_MM, high + _PAD_MM)
+    level = distance_of(segmentation.structures[crop] == code, segmentation.spacing)
+    return on_grid(level, origin, segmentation.spacing, grid, order)
+
+
+def _crop(segmentation: Segmentation, low: FloatArray, high: FloatArray) -> tuple[Slices, Point]:
+    step, origin = np.array(segmentation.spacing), np.array(segmentation.origin)
+    shape = np.array(segmentation.structures.shape)
+    first = np.clip(np.floor((low - origin) / step), 0, shape - 2).astype(int)
+    last = np.clip(np.ceil((high - origin) / step), first + 1, shape - 1).astype(int)
+    box = (
+        slice(int(first[0]), int(last[0]) + 1),
+        slice(int(first[1]), int(last[1]) + 1),
+        slice(int(first[2]), int(last[2]) + 1),
+    )
+    return box, _point(origin + first * step)
+
+
+def _coarse_level(segmentation: Segmentation, mask: NDArray[np.bool_], grid: Grid) -> Distance:
+    """The distance of a soft-tissue border, from every second voxel where the source is fine."""
+    low, high = np.array(grid.origin), _end(grid)
+    crop, origin = _crop(segmentation, low - _PAD_MM, high + _PAD_MM)
+    skip = [max(1, int(_COARSE_MM / s)) for s in segmentation.spacing]
+    x, y, z = segmentation.spacing
+    spacing = (x * skip[0], y * skip[1], z * skip[2])
+    level = distance_of(mask[crop][:: skip[0], :: skip[1], :: skip[2]], spacing, rounds=1)
+    return on_grid(level, origin, spacing, grid)
+
+
+def _body_grid(segmentation: Segmentation, middle: float) -> Grid:
+    """1 mm over the body's x and y and over z around `middle`, within what the scan has; a row of
+    air on each side in x and y where the scan has it."""
+    z = segmentation.origin[2] + segmentation.spacing[2] * np.arange(
+        segmentation.structures.shape[2]
+    )
+    slab = segmentation.structures[:, :, (z > middle - BELOW_MM) & (z < middle + ABOVE_MM)]
+    inside = slab != Structure.AIR
+    low, high = [], []
+    for axis in (0, 1):
+        at = np.nonzero(inside.any(axis=(1 - axis, 2)))[0]
+        start, step = segmentation.origin[axis], segmentation.spacing[axis]
+        low.append(start + step * max(int(at[0]) - 2, 0))
+        high.append(start + step * min(int(at[-1]) + 2, inside.shape[axis] - 1))
+    low.append(max(float(z[0]), middle - BELOW_MM))
+    high.append(min(float(z[-1]), middle + ABOVE_MM))
+    count = [int((b - a) / BODY_MM) + 1 for a, b in zip(low, high, strict=True)]
+    return Grid((low[0], low[1], low[2]), BODY_MM, (count[0], count[1], count[2]))
+
+
+def _part(grid: Grid, low: FloatArray, high: FloatArray) -> Grid:
+    """The part of `grid` from `low` to `high`, mm, within the grid."""
+    last = np.array(grid.shape) - 1
+    first = np.clip(np.floor(grid.index_from_point(low)), 0, last - 1).astype(int)
+    stop = np.clip(np.ceil(grid.index_from_point(high)), first + 1, last).astype(int)
+    count = stop - first + 1
+    shape = (int(count[0]), int(count[1]), int(count[2]))
+    return Grid(_point(grid.point_from_index(first)), grid.spacing, shape)
+
+
+def _slices(grid: Grid, part: Grid) -> Slices:
+    first = np.rint(grid.index_from_point(np.array(part.origin))).astype(int)
+    x, y, z = (slice(int(f), int(f) + n) for f, n in zip(first, part.shape, strict=True))
+    return x, y, z
+
+
+def _point(vector: FloatArray) -> Point:
+    return float(vector[0]), float(vector[1]), float(vector[2])
+
+
+def _end(grid: Grid) -> FloatArray:
+    """The centre of a grid's last voxel, mm."""
+    return grid.point_from_index(np.array(grid.shape, float) - 1.0)

@@ -1,0 +1,77 @@
+"""The one compute thread: pictures, dropped when late, and cement, begun as soon as asked for.
+
+Every numba kernel that runs on all cores runs on this thread and on no other (two threads calling
+such kernels abort the process under numba's workqueue layer).
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+
+from game.fluoroscopy.projector import Projector
+from game.fluoroscopy.render import Picture, render
+from game.simulation.case import Case
+from game.simulation.cement import Cement, Injection, Medium, advance
+from game.simulation.state import State
+
+
+class Compute:
+    """Owns the thread. A context; leaving it waits for the job at work and drops the rest."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="compute")
+        self._projector: Projector | None = None
+        self._wanted: State | None = None
+        self._drawing: tuple[State, Future[Picture]] | None = None
+        self._asked: tuple[Cement, Injection] | None = None
+        self._solving: Future[Cement] | None = None
+        self.dropped = 0
+
+    def __enter__(self) -> Compute:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def want(self, state: State) -> None:
+        """Ask for the picture that `state` holds; one that still waits to be begun is dropped."""
+        self.dropped += self._wanted is not None
+        self._wanted = state
+
+    def picture(self) -> tuple[State, Picture] | None:
+        """The picture finished since the last call, if any; begins the next one. Never waits."""
+        done = None
+        if self._drawing is not None and self._drawing[1].done():
+            state, job = self._drawing
+            done, self._drawing = (state, job.result()), None
+        if self._drawing is None and self._wanted is not None:
+            state, self._wanted = self._wanted, None
+            self._drawing = state, self._pool.submit(self._draw, state)
+        return done
+
+    def publish(self, state: State) -> None:
+        """Begin the cement that `state` asks for, which enters 50 ms later."""
+        due = state.due
+        if due is None or (self._asked is not None and self._asked[1] is due):
+            return
+        self._asked = (state.cement, due)
+        self._solving = self._pool.submit(advance, self._case.medium, state.cement, due)
+
+    def solve(self, medium: Medium, cement: Cement, due: Injection) -> Cement:
+        """`cement.advance` with the same result bit for bit: what the thread has worked out, or,
+        where it has not begun it (a picture was in its way), worked out here and now."""
+        job, asked = self._solving, self._asked
+        if job is None or asked is None or asked[0] is not cement or asked[1] is not due:
+            return advance(medium, cement, due)
+        self._solving = None
+        return advance(medium, cement, due) if job.cancel() else job.result()
+
+    def _draw(self, state: State) -> Picture:
+        if self._projector is None:
+            self._projector = Projector(self._case.patient, parallel=True)
+        return render(self._case, state, self._projector)

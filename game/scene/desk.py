@@ -1,0 +1,269 @@
+"""What keys and mouse mean: one frame's inputs to wishes for the simulation and for the screen.
+
+Pure. Places are in canvas units (game.scene.layout); key names are Panda3D's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from game.devices.carm import CArmPose, Drive
+from game.patient.patient import Side
+from game.scene.camera import Camera
+from game.scene.layout import LIVE, STAGE
+from game.simulation.case import Case
+from game.simulation.control import (
+    Action,
+    Connect,
+    Expose,
+    Finish,
+    Mark,
+    Mix,
+    MoveStylet,
+    Recall,
+    RemoveCannula,
+    TakeCannula,
+)
+from game.simulation.state import State
+from game.training.plan import stored_position
+
+INJECT_UL_S, SLOW_UL_S, RELEASE_UL_S = 100, 30, -200  # plunger speeds: project choices
+AIM_DEG, FINE_AIM_DEG = 0.2, 0.04  # per canvas unit of a drag: project choices
+FULL = 100  # percent of the C-arm's speed
+PICTURE_PIXELS = 512
+ZOOM = 0.9
+RECALLS: dict[str, Literal["ap", "lateral", "oblique-left", "oblique-right"]] = {
+    "1": "ap", "2": "lateral", "3": "oblique-left", "4": "oblique-right",
+}  # fmt: skip
+
+KEYS = (
+    ("1 2 3 4", "AP, lateral, obliques L and R"),
+    ("arrows", "turn the C-arm (shift: slide it)"),
+    ("X, space", "one picture, fluoroscopy"),
+    ("T  Tab", "take a cannula, other side"),
+    ("left drag", "tip over the skin"),
+    ("right drag", "aim (shift: fine)"),
+    ("wheel", "advance, withdraw (shift: fine)"),
+    ("G", "take hold, let go"),
+    ("S  C", "stylet, syringe"),
+    ("M  V  B", "mix, push (shift: slow), release"),
+    ("R", "remove the cannula"),
+    ("F", "let time pass, 20x"),
+    ("click, P", "mark the entry on the picture"),
+    ("Z  U", "keep picture, see through skin"),
+    ("middle drag", "walk round (ctrl wheel: nearer)"),
+    ("Q, Esc", "finish and write the report"),
+)
+
+Place = tuple[float, float]
+Dragging = Literal["tip", "aim", "walk"]
+BUTTONS: dict[str, Dragging] = {"mouse1": "tip", "mouse3": "aim", "mouse2": "walk"}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """One frame: keys and buttons `held` now, those `pressed` since the last frame in order, and
+    where the mouse is on the canvas (None outside the window)."""
+
+    held: frozenset[str] = frozenset()
+    pressed: tuple[str, ...] = ()
+    mouse: Place | None = None
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What the person's side remembers: the side at work, whether the hand is on the cannula,
+    whether finishing was asked for once, whether the skin is clear, the onlooker, the drag."""
+
+    side: Side
+    camera: Camera
+    hand_on: bool = False
+    asking: bool = False
+    clear: bool = False
+    dragging: Dragging | None = None
+    mouse: Place | None = None
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a frame asks of the simulation: `actions` once, the rest as long as the frame lasts.
+
+    `clicks` of the wheel; `skin` a place on the stage (fractions) where the tip shall be; `aim`
+    a change of the two angles, degrees (cranial, left); `keep` the picture for reference."""
+
+    actions: tuple[Action, ...] = ()
+    drive: Drive = (0, 0, 0, 0, 0)
+    pedal: bool = False
+    plunger: int = 0
+    clicks: float = 0.0
+    skin: Place | None = None
+    aim: tuple[float, float] = (0.0, 0.0)
+    keep: bool = False
+    fast: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Around:
+    """What input is read against: case, state, and the pose of the picture on the live monitor."""
+
+    case: Case
+    state: State
+    shown: CArmPose | None
+
+
+def read(around: Around, desk: Desk, inputs: Inputs) -> tuple[Desk, Wish]:
+    """The desk after one frame of input, and what it asks of the simulation."""
+    wish = _held(inputs.held)
+    for key in inputs.pressed:
+        desk, wish = _pressed(around, desk, wish, key, inputs)
+    desk, wish = _dragged(desk, wish, inputs)
+    busy = wish.actions or wish.clicks or wish.pedal or wish.plunger or any(wish.drive)
+    fast = "f" in inputs.held and not busy and desk.dragging is None
+    return replace(desk, mouse=inputs.mouse), replace(wish, fast=fast and _quiet(around.state))
+
+
+def _quiet(state: State) -> bool:
+    return state.due is None and state.run is None
+
+
+def _held(held: frozenset[str]) -> Wish:
+    plunger = 0
+    if "v" in held:
+        plunger = SLOW_UL_S if "shift" in held else INJECT_UL_S
+    if "b" in held:
+        plunger = RELEASE_UL_S
+    return Wish(drive=_drive(held), pedal="space" in held, plunger=plunger)
+
+
+def _drive(held: frozenset[str]) -> Drive:
+    """Arrows turn the C-arm the way its detector moves on the screen; with shift they slide it."""
+
+    def axis(plus: str, minus: str) -> int:
+        return FULL * ((plus in held) - (minus in held))
+
+    across, along = axis("arrow_right", "arrow_left"), axis("arrow_up", "arrow_down")
+    height = axis("page_up", "page_down")
+    if "shift" in held:
+        return 0, 0, -across, height, along
+    return across, along, 0, height, 0
+
+
+def _pressed(around: Around, desk: Desk, wish: Wish, key: str, inputs: Inputs) -> tuple[Desk, Wish]:
+    if key in ("escape", "q", "enter") and desk.asking:
+        return replace(desk, asking=False), _also(wish, Finish())
+    desk = replace(desk, asking=key in ("escape", "q"))
+    action = _ACTIONS.get(key)
+    if action is not None:
+        return desk, _also(wish, action(around, desk))
+    if key in ("wheel_up", "wheel_down"):
+        return _rolled(around, desk, wish, 1.0 if key == "wheel_up" else -1.0, inputs)
+    if key in BUTTONS or key == "p":
+        return _clicked(around, desk, wish, key, inputs.mouse)
+    return _switched(around, desk, wish, key)
+
+
+def _switched(around: Around, desk: Desk, wish: Wish, key: str) -> tuple[Desk, Wish]:
+    match key:
+        case "tab":
+            other: Side = "right" if desk.side == "left" else "left"
+            return replace(desk, side=other, hand_on=False), wish
+        case "g":
+            return replace(desk, hand_on=not desk.hand_on and _in_reach(around, desk)), wish
+        case "u":
+            return replace(desk, clear=not desk.clear), wish
+        case "z":
+            return desk, replace(wish, keep=True)
+        case _:
+            return desk, wish
+
+
+def _recall(view: Literal["ap", "lateral", "oblique-left", "oblique-right"]) -> _Maker:
+    return lambda around, _desk: Recall(stored_position(around.case, view))
+
+
+def _take(around: Around, desk: Desk) -> Action:
+    level = around.case.level
+    return TakeCannula(desk.side, level.gauge, level.length_mm)
+
+
+def _stylet(around: Around, desk: Desk) -> Action:
+    return MoveStylet(desk.side, not around.state.cannulas[desk.side].stylet)
+
+
+def _syringe(around: Around, desk: Desk) -> Action:
+    return Connect(None if around.state.injector.connected == desk.side else desk.side)
+
+
+_Maker = Callable[[Around, Desk], Action]
+_ACTIONS: dict[str, _Maker] = {
+    **{key: _recall(view) for key, view in RECALLS.items()},
+    "x": lambda _around, _desk: Expose(),
+    "t": _take,
+    "s": _stylet,
+    "c": _syringe,
+    "m": lambda _around, _desk: Mix(),
+    "r": lambda _around, desk: RemoveCannula(desk.side),
+}
+
+
+def _also(wish: Wish, action: Action) -> Wish:
+    return replace(wish, actions=(*wish.actions, action))
+
+
+def _in_reach(around: Around, desk: Desk) -> bool:
+    return around.state.cannulas[desk.side].stage in ("held", "tissue", "bone")
+
+
+def _rolled(
+    around: Around, desk: Desk, wish: Wish, way: float, inputs: Inputs
+) -> tuple[Desk, Wish]:
+    """The wheel pushes the cannula; with control it brings the onlooker nearer. A hand that pushes
+    has taken hold."""
+    if "control" in inputs.held:
+        return replace(desk, camera=desk.camera.nearer(ZOOM if way > 0 else 1.0 / ZOOM)), wish
+    if not _in_reach(around, desk):
+        return desk, wish
+    clicks = way * (0.25 if "shift" in inputs.held else 1.0)
+    return replace(desk, hand_on=True), replace(wish, clicks=wish.clicks + clicks)
+
+
+def _clicked(
+    around: Around, desk: Desk, wish: Wish, key: str, mouse: Place | None
+) -> tuple[Desk, Wish]:
+    if mouse is None:
+        return desk, wish
+    if key in ("mouse1", "p") and LIVE.holds(*mouse):
+        if around.shown is None or around.shown != around.state.picture_pose:
+            return desk, wish
+        return desk, _also(wish, _mark(desk.side, around.shown, mouse))
+    if key in BUTTONS and STAGE.holds(*mouse):
+        return replace(desk, dragging=BUTTONS[key]), wish
+    return desk, wish
+
+
+def _mark(side: Side, shown: CArmPose, mouse: Place) -> Mark:
+    across, down = LIVE.share(*mouse)
+    column, row = across * PICTURE_PIXELS - 0.5, down * PICTURE_PIXELS - 0.5
+    x, y, z = shown.projection(PICTURE_PIXELS).pixel(column, row)
+    return Mark(side, (float(x), float(y), float(z)))
+
+
+def _dragged(desk: Desk, wish: Wish, inputs: Inputs) -> tuple[Desk, Wish]:
+    held = {BUTTONS[key] for key in inputs.held if key in BUTTONS}
+    just = {BUTTONS[key] for key in inputs.pressed if key in BUTTONS}
+    if desk.dragging is None or inputs.mouse is None or desk.dragging not in held | just:
+        return replace(desk, dragging=None), wish
+    x, y = inputs.mouse
+    if desk.dragging == "tip":
+        return replace(desk, hand_on=True), replace(wish, skin=STAGE.share(x, y))
+    from_x, from_y = desk.mouse or (x, y)
+    if desk.dragging == "walk":
+        turn = ((x - from_x) / STAGE.width, (y - from_y) / STAGE.height)
+        return replace(desk, camera=desk.camera.circled(*turn)), wish
+    speed = FINE_AIM_DEG if "shift" in inputs.held else AIM_DEG
+    return (
+        replace(desk, hand_on=True),
+        replace(wish, aim=(speed * (y - from_y), speed * (x - from_x))),
+    )

@@ -1,0 +1,114 @@
+"""The projector against closed forms, and against a plain NumPy twin."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.ndimage import map_coordinates
+from xray_solids import GRID, ball, ball_chord, patient, projector, rays, view
+
+from game.devices.beam import DENSITIES
+from game.fluoroscopy.joseph import AIR, BONE, FAT, SOFT
+from game.fluoroscopy.projector import POSES_KEPT, Projector
+from game.geometry.carm import Projection
+from game.patient.patient import Structure
+
+POSES = [(180.0, 0.0), (180.0, 39.0), (90.0, 0.0), (-150.0, 35.0), (135.0, 20.0), (180.0, 58.0)]
+
+
+def twin(hounsfield: np.ndarray, geometry: Projection) -> np.ndarray:
+    """Joseph's sums in plain NumPy: mixtures by volume, g/cm2, (3, h, w)."""
+    source, directions = rays(geometry)
+    start = GRID.index_from_point(source)
+    out = np.zeros((3, geometry.size, geometry.size))
+    for row in range(geometry.size):
+        for column in range(geometry.size):
+            ray = directions[row, column]
+            axis = int(np.argmax(np.abs(ray)))
+            slabs = np.arange(GRID.shape[axis])
+            points = start + np.outer((slabs - start[axis]) / ray[axis], ray)
+            hu = map_coordinates(
+                hounsfield.astype(float), points.T, order=1, mode="constant", cval=AIR
+            )
+            bone = np.maximum(hu - SOFT, 0.0) / (BONE - SOFT)
+            not_fat = np.clip((hu - FAT) / (SOFT - FAT), 0.0, 1.0)
+            tissue = np.clip((hu - AIR) / (FAT - AIR), 0.0, 1.0)
+            fractions = [bone, not_fat - np.minimum(bone, 1.0), tissue - not_fat]
+            out[:, row, column] = np.sum(fractions, axis=1) / abs(ray[axis])
+    return out * DENSITIES[:3, None, None] * GRID.spacing / 10.0
+
+
+@pytest.mark.parametrize("pose", POSES)
+def test_antialiased_ball_of_bone_in_soft_tissue(pose: tuple[float, float]) -> None:
+    geometry = view(*pose)
+    found = projector(ball(BONE, SOFT, 30.0)).areas(geometry).bone
+    exact = ball_chord(geometry, 30.0) * DENSITIES[0] / 10.0
+    assert np.sqrt(np.mean((found - exact) ** 2)) <= 0.005 * exact.max()
+
+
+@pytest.mark.parametrize("pose", POSES)
+def test_fast_kernel_equals_its_plain_twin(pose: tuple[float, float]) -> None:
+    geometry = view(*pose, size=24)
+    hounsfield = ball(700.0, -90.0, 20.0, (5.0, -4.0, 3.0))
+    hounsfield[ball(1.0, 0.0, 44.0) == 0] = -1000
+    found = projector(hounsfield).areas(geometry).values[:3]
+    assert np.abs(found - twin(hounsfield, geometry)).max() < 1e-3
+
+
+def test_slab_of_fat_then_soft_tissue() -> None:
+    """30 mm of fat, 40 mm of soft tissue: each ray sees them at its own obliquity."""
+    hounsfield = np.full(GRID.shape, AIR, np.int16)
+    hounsfield[:, 10:40] = FAT
+    hounsfield[:, 40:80] = SOFT
+    geometry = view(180.0, 0.0, size=32, field=100.0)
+    areas = projector(hounsfield).areas(geometry)
+    oblique = 1.0 / np.abs(rays(geometry)[1][:, :, 1])
+    assert areas.fat == pytest.approx(30.0 * 0.095 * oblique, rel=1e-4)
+    assert areas.soft == pytest.approx(40.0 * 0.106 * oblique, rel=1e-4)
+    assert np.abs(areas.bone).max() < 1e-5
+
+
+def test_thin_trabecular_bone_counts() -> None:
+    """100 HU is far below a hard bone threshold; its share of bone is still there."""
+    hounsfield = np.full(GRID.shape, 100, np.int16)
+    found = projector(hounsfield).areas(view(180.0, 0.0, size=3, field=2.0)).bone[1, 1]
+    share = (100.0 - SOFT) / (BONE - SOFT)
+    assert found == pytest.approx(share * 1.92 * 10.1, rel=0.02)
+
+
+def test_the_body_goes_on_beyond_the_volumes_ends() -> None:
+    """A tilted beam enters through the volume's top; the path is as in a longer body, 100 mm deep
+    between the middles of its outer voxels."""
+    hounsfield = np.full(GRID.shape, SOFT, np.int16)
+    geometry = view(180.0, 45.0, size=3, field=2.0)
+    found = projector(hounsfield).areas(geometry).soft[1, 1]
+    assert found == pytest.approx(10.0 * np.sqrt(2.0) * 1.06, rel=0.002)
+
+
+def test_metal_counts_as_steel_and_displaces() -> None:
+    hounsfield = np.full(GRID.shape, SOFT, np.int16)
+    lying = patient(hounsfield)
+    lying.structures[:, 40:60] = Structure.METAL
+    areas = Projector(lying).areas(view(180.0, 0.0, size=3, field=2.0))
+    assert areas.steel[1, 1] == pytest.approx(2.0 * 8.0, rel=1e-3)
+    assert areas.soft[1, 1] == pytest.approx(8.0 * 1.06, rel=0.03)
+
+
+def test_parallel_and_serial_agree() -> None:
+    hounsfield, geometry = ball(800.0, 0.0, 25.0), view(-150.0, 35.0)
+    serial = projector(hounsfield).areas(geometry).values
+    assert np.array_equal(serial, projector(hounsfield, parallel=True).areas(geometry).values)
+
+
+def test_poses_are_kept_and_dropped() -> None:
+    made = projector(ball(800.0, 0.0, 25.0))
+    first = made.areas(view(180.0, 0.0, size=8))
+    assert made.areas(view(180.0, 0.0, size=8)) is first
+    for tilt in range(1, POSES_KEPT + 1):
+        made.areas(view(180.0, float(tilt), size=8))
+    assert made.areas(view(180.0, 0.0, size=8)) is not first
+
+
+def test_nothing_in_the_beam() -> None:
+    empty = projector(np.full(GRID.shape, AIR, np.int16))
+    assert np.abs(empty.areas(view(180.0, 10.0)).values).max() == 0.0

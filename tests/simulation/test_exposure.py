@@ -1,0 +1,114 @@
+"""Brightness control and dose: water of known thickness, limits named, dose in the known range."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from math import radians
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from game.devices.beam import KVP_RANGE, air_kerma, fluence
+from game.devices.carm import CArmPose
+from game.devices.tube import Tube
+from game.geometry.grid import Grid
+from game.simulation.exposure import (
+    MAS_RANGE,
+    PULSE_NGY,
+    SHOT_NGY,
+    expose,
+    receptor_ngy_per_mas,
+    technique_kvp,
+    water_equivalent,
+)
+
+AP = CArmPose(radians(180.0), 0.0, (0.0, 0.0, 0.0))
+LATERAL = CArmPose(radians(90.0), 0.0, (0.0, 0.0, 0.0))
+
+
+def block(width: float, depth: float, hounsfield: int = 0) -> Any:
+    """A block of water: `width` along x, `depth` along y, mm."""
+    grid = Grid((-211.0, -161.0, -100.0), 2.0, (212, 162, 101))
+    x, y, _ = np.meshgrid(*grid.axes(), indexing="ij", sparse=True)
+    inside = (np.abs(x) <= width / 2) & (np.abs(y) <= depth / 2)
+    hu = np.where(inside, hounsfield, -1000) + np.zeros(grid.shape)
+    return SimpleNamespace(body=grid, hounsfield=hu.astype(np.int16))
+
+
+@pytest.mark.parametrize("depth", [120.0, 200.0, 280.0])
+def test_water_is_measured_as_water(depth: float) -> None:
+    """Rays within 75 mm of the middle of the detector are up to 1 % longer than the axis."""
+    assert water_equivalent(block(400.0, depth), AP) == pytest.approx(depth, rel=0.015)
+
+
+def test_dense_water_counts_more() -> None:
+    plain, dense = (water_equivalent(block(400.0, 200.0, hu), AP) for hu in (0, 500))
+    assert dense / plain == pytest.approx(1.5, rel=0.001)
+
+
+@pytest.mark.parametrize(("shot", "wanted"), [(False, PULSE_NGY), (True, SHOT_NGY)])
+@pytest.mark.parametrize("depth", [150.0, 200.0, 250.0])
+def test_receptor_gets_its_dose(shot: bool, wanted: float, depth: float) -> None:
+    patient = block(400.0, depth)
+    tube = expose(patient, Tube(), AP, 700, shot)
+    behind = receptor_ngy_per_mas(tube.kvp, water_equivalent(patient, AP))
+    assert tube.mas * behind == pytest.approx(wanted, rel=0.01)
+    assert tube.last_exposure == 700 and tube.pulses == 1
+
+
+def test_kerma_is_the_tubes_output_at_the_reference_point() -> None:
+    """380 mm from the focal spot; pulses add up."""
+    patient = block(400.0, 200.0)
+    first = expose(patient, Tube(), AP, 0)
+    assert first.kerma_mgy == pytest.approx(first.mas * air_kerma(fluence(first.kvp, 380.0)))
+    second = expose(patient, first, AP, 200)
+    assert second.kerma_mgy == pytest.approx(2.0 * first.kerma_mgy)
+    assert second.pulses == 2
+
+
+def test_voltage_stays_in_the_generators_range() -> None:
+    assert (technique_kvp(0.0), technique_kvp(1000.0)) == KVP_RANGE
+    found = [technique_kvp(t) for t in np.linspace(0, 500, 60)]
+    assert found == sorted(found)
+
+
+def test_too_thick_a_patient_gets_all_the_tube_has() -> None:
+    tube = expose(block(420.0, 320.0, 400), Tube(), LATERAL, 0)
+    assert (tube.kvp, tube.mas) == (KVP_RANGE[1], MAS_RANGE[1])
+
+
+@pytest.mark.parametrize(("width", "depth"), [(320.0, 180.0), (350.0, 210.0), (380.0, 240.0)])
+def test_skin_kerma_rate_is_in_the_known_range(width: float, depth: float) -> None:
+    """10-45 mGy/min in abdominal fluoroscopy (facts: Aroua 2007) AP at 15 pulses/s; AP < lateral.
+
+    The reference point stands for the skin."""
+    patient = block(width, depth)
+    frontal, lateral = (expose(patient, Tube(), pose, 0).kerma_mgy for pose in (AP, LATERAL))
+    assert 10.0 < frontal * 15 * 60 < 45.0
+    assert frontal < lateral
+
+
+def test_same_exposure_twice() -> None:
+    patient = block(350.0, 210.0)
+    assert expose(patient, Tube(), AP, 50) == expose(patient, Tube(), AP, 50)
+
+
+def test_other_counters_are_left_alone() -> None:
+    tube = Tube(pulse_rate=15.0, pedal=True, shots=3, fluoroscopy_s=2.5)
+    after = expose(block(350.0, 210.0), tube, AP, 50)
+    kept = replace(tube, kvp=after.kvp, mas=after.mas, pulses=1, kerma_mgy=after.kerma_mgy)
+    assert after == replace(kept, last_exposure=50)
+    assert tube.pulses == 0
+
+
+def test_one_exposure_is_cheap_in_rays() -> None:
+    """49 rays at 4 mm: a guard against a finer bundle, generous enough for a busy machine."""
+    patient = block(350.0, 210.0)
+    expose(patient, Tube(), AP, 0)
+    start = time.perf_counter()
+    for n in range(20):
+        expose(patient, Tube(), AP, n)
+    assert (time.perf_counter() - start) / 20 < 0.05
