@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from game.errors import BadInput
 
-class PatientError(ValueError):
+
+class PatientError(BadInput):
     """Input that cannot become a patient; one line that names the value and what is allowed."""
 
     def __init__(self, message: str) -> None:

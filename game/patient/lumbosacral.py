@@ -1,5 +1,5 @@
-"""Where a label map has one label for the whole lumbar spine, hand-drawn borders at L5/S1 are not to
-be trusted: on real maps part of the S1 body carries the spine's label and the disc is bone.
+"""Where one label holds the whole lumbar spine, hand-drawn borders at L5/S1 are not to be trusted:
+on real maps part of the S1 body carries the spine's label and the disc is bone.
 
 Once the S1 endplate is known (estimated), the column at L5/S1 is labelled anew by it.
 """

@@ -23,7 +23,7 @@ VENTRAL_MM = 26.0  # before it: a promontory whose label was drawn as spine lies
 ABOVE_MM, BELOW_MM = 130.0, 150.0  # of the body grid from S1: a lateral picture's field
 SKIN_MM = 2.0  # thickness of the skin; project choice
 _PAD_MM = 9.0  # around a structure's box, so that its distance is seen on both sides
-_COARSE_MM = 2.0  # soft tissue is taken at about this step: its borders need no more
+_COARSE_MM = 3.0  # soft tissue is taken at about this step: its borders need no more
 METAL_HU = 1800  # as the importer's
 
 _HIP: Mapping[Side, Structure] = {"left": Structure.HIP_LEFT, "right": Structure.HIP_RIGHT}

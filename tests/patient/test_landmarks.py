@@ -1,0 +1,92 @@
+"""The landmark finder against landmarks read by eye on three real scans, and on a known solid."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from game.patient.importer import read_segmentation
+from game.patient.landmarks import find_landmarks, planes_and_anatomy
+from game.patient.landmarks.endplate import endplate_corners
+from game.patient.landmarks.frame import midsagittal, unrolled
+from game.patient.landmarks.tunnels import cone_distance
+from game.patient.patient import Landmark
+from game.patient.resample import bones_of
+from game.patient.segmentation import Bones
+
+TRUTH = tomllib.loads(
+    (Path(__file__).resolve().parents[1] / "truth" / "landmarks.toml").read_text(encoding="utf-8")
+)
+FOLDER = {
+    "pelvic-ct": "pelvic-ct",
+    "case-001": "pelvic-labels/case-001",
+    "case-004": "pelvic-labels/case-004",
+}
+WITHIN_MM = {"s1_endplate_centre": 3.0, "si_caudal": 3.0, "s3_lateral": 5.0, "foramen": 6.0}
+
+
+@pytest.fixture(scope="module", params=list(FOLDER))
+def scan(request: pytest.FixtureRequest, shared_data: Path) -> tuple[str, Bones]:
+    """A scan's name and its bones, scanner LPS mm."""
+    return request.param, bones_of(read_segmentation(shared_data / FOLDER[request.param]))
+
+
+def test_against_landmarks_read_by_eye(scan: tuple[str, Bones]) -> None:
+    name, bones = scan
+    found = find_landmarks(bones, {})
+    far = {}
+    for mark, truth in TRUTH[name].items():
+        kind = next((k for k in WITHIN_MM if mark.startswith(k)), None)
+        error = float(np.linalg.norm(found[mark].point - truth["point"]))
+        if kind is not None and error > WITHIN_MM[kind]:
+            far[mark] = round(error, 1)
+    assert not far
+
+
+def test_a_shifted_scan_shifts_its_landmarks_and_turns_nothing(scan: tuple[str, Bones]) -> None:
+    name, bones = scan
+    if name != "case-001":
+        pytest.skip("one scan is enough")
+    shift = np.array([31.0, -17.0, 250.0])
+    x, y, z = (float(a) for a in np.array(bones.grid.origin) + shift)
+    moved = replace(bones, grid=replace(bones.grid, origin=(x, y, z)))
+    here, there = find_landmarks(bones, {}), find_landmarks(moved, {})
+    for mark in here:
+        np.testing.assert_allclose(there[mark].point - shift, here[mark].point, atol=0.8)
+
+
+def test_what_is_known_is_taken_as_it_is(scan: tuple[str, Bones]) -> None:
+    name, bones = scan
+    if name != "case-004":
+        pytest.skip("one scan is enough")
+    known = {"s3_lateral_left": Landmark(np.array([28.0, 198.0, -15.0]))}
+    found = find_landmarks(bones, known)
+    assert found["s3_lateral_left"] is known["s3_lateral_left"]
+    planes, anatomy = planes_and_anatomy(bones, found)
+    assert anatomy.axes[0] @ planes["midsagittal"].normal == pytest.approx(1.0)
+    assert np.linalg.norm(planes["l5_s1_disc"].normal) == pytest.approx(1.0)
+    assert 15.0 < np.degrees(anatomy.disc_tilt) < 60.0
+    above = planes["l5_s1_disc"].point - planes["s1_endplate"].point
+    assert 1.0 < above @ planes["s1_endplate"].normal < 12.0
+
+
+def test_ribbon_coordinates_return_to_their_point(scan: tuple[str, Bones]) -> None:
+    name, bones = scan
+    if name != "pelvic-ct":
+        pytest.skip("one scan is enough")
+    ribbon = unrolled(bones, midsagittal(bones))
+    points = ribbon.point(np.array([30.0, 60.0, 90.0]), np.array([-20.0, 0.0, 25.0]), 4.0)
+    np.testing.assert_allclose(ribbon.point(*ribbon.locate(points).T), points, atol=0.3)
+    front, back = endplate_corners(bones, ribbon.frame)
+    assert 26.0 < np.linalg.norm(back - front) < 42.0
+
+
+def test_the_distance_to_a_tube_is_exact_for_equal_radii() -> None:
+    ends = np.array([[0.0, 0.0, 0.0], [10.0, 0.0, 0.0]])
+    points = np.array([[5.0, 4.0, 0.0], [5.0, 0.0, 0.0], [13.0, 4.0, 0.0]])
+    distance = cone_distance(points, ends, np.array([3.0, 3.0]))
+    np.testing.assert_allclose(distance, [1.0, -3.0, 2.0], atol=1e-12)
