@@ -130,7 +130,7 @@ def play(
     out: OutOption = Path("play"),
     device: Annotated[Device, typer.Option(help="What the hand holds.")] = Device.AUTO,
     status: Annotated[
-        bool, typer.Option("--status", help="Print a line of JSON four times a second.")
+        bool, typer.Option("--status", help="Print a line of JSON ten times a second.")
     ] = False,
 ) -> None:
     """Open the room and perform a case with mouse and keyboard.
@@ -310,7 +310,9 @@ def bench(
         return
     table = Table("part", "what", "unit", "median", "p95", "budget")
     for row in rows:
-        table.add_row(row.part, row.what, row.unit, f"{row.median:.4g}", f"{row.p95:.4g}", row.budget)
+        table.add_row(
+            row.part, row.what, row.unit, f"{row.median:.4g}", f"{row.p95:.4g}", row.budget
+        )
     Console().print(table)
 
 
@@ -331,19 +333,14 @@ def _level(name: str) -> Level:
 
 def _case(level: Level, patient: Path | None, seed: int, out: Path | None) -> Case:
     """The case; what can be refused is refused before the long work begins."""
-    from game.patient.build import build
-    from game.patient.procedural import procedural
-    from game.patient.store import cached, open_patient
+    from game.patient.store import embedded, open_patient
     from game.records.results import usable
     from game.training.levels import make_case
 
     if out is not None:
         usable(out)
     with _working("patient"):
-        if patient is not None:
-            chosen = open_patient(patient)
-        else:
-            chosen = cached(f"embedded-{seed}", lambda: build(procedural(seed)))
+        chosen = embedded(seed) if patient is None else open_patient(patient)
         return make_case(chosen, level, seed)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from game.patient.surfaces import surface_of
 
 from game.geometry.grid import Grid
 from game.geometry.views import Anatomy, axes_from_left
@@ -25,6 +24,7 @@ from game.patient.patient import (
     Side,
     Structure,
 )
+from game.patient.surfaces import surface_of
 from game.simulation.case import Case, Level
 from game.simulation.cement import medium_of
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import game
 
 ROOT = Path(__file__).resolve().parents[1]
-LINT = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
+LINT = (
+    "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
+)
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:

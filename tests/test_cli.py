@@ -40,7 +40,9 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     assert f"Example: sacrosim {command}" in " ".join(shown.stdout.split())
 
 
-def label_map(folder: Path, labels: np.ndarray, spacing: tuple[float, ...] = (1.0, 1.0, 3.0)) -> Path:  # type: ignore[type-arg]
+def label_map(
+    folder: Path, labels: np.ndarray, spacing: tuple[float, ...] = (1.0, 1.0, 3.0)
+) -> Path:  # type: ignore[type-arg]
     folder.mkdir()
     for name, array in (("label", labels), ("mask", (labels >= 0).astype(np.uint8))):
         image = sitk.GetImageFromArray(array)
@@ -61,13 +63,17 @@ def test_a_label_map_without_a_sacrum(tmp_path: Path) -> None:
 def test_a_negative_spacing(tmp_path: Path) -> None:
     folder = label_map(tmp_path / "scan", np.full((20, 30, 30), 3, np.int16))
     header = folder / "label.mhd"
-    header.write_text(header.read_text().replace("ElementSpacing = 1 1 3", "ElementSpacing = 1 1 -3"))
+    header.write_text(
+        header.read_text().replace("ElementSpacing = 1 1 3", "ElementSpacing = 1 1 -3")
+    )
     assert "spacing" in complaint(run("patient", "import", folder)).lower()
 
 
 def test_a_truncated_label_map(shared_data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "scan"
-    shutil.copytree(shared_data / "pelvic-labels" / "case-001", folder, copy_function=shutil.copyfile)
+    shutil.copytree(
+        shared_data / "pelvic-labels" / "case-001", folder, copy_function=shutil.copyfile
+    )
     raw = folder / "label.zraw"
     raw.write_bytes(raw.read_bytes()[:200_000])
     assert "label" in complaint(run("patient", "import", folder))

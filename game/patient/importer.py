@@ -180,8 +180,8 @@ def _left_of_midline(labels: NDArray[Any], origin: float, step: float) -> NDArra
     ends = []
     for code in (_SACRUM, _HIPS):
         weight = np.count_nonzero(labels == code, axis=2)
-        x, y = ndimage.center_of_mass(weight)
-        ends.append((x, y))
+        middle_x, middle_y = ndimage.center_of_mass(weight)
+        ends.append((float(middle_x), float(middle_y)))
     (x0, y0), (x1, y1) = ends
     slope = (x1 - x0) / (y1 - y0) if abs(y1 - y0) > 20 else 0.0
     x = np.arange(labels.shape[0])[:, None, None]

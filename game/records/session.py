@@ -10,6 +10,7 @@ import io
 import json
 import platform
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ LONGEST_TICKS = 12 * 3600 * 60  # half a day
 # What the archive, array and JSON readers raise on damaged files.
 DAMAGE = (
     ValueError, KeyError, TypeError, OSError, EOFError, RuntimeError, OverflowError, MemoryError,
-    zipfile.BadZipFile, zlib.error, struct.error,
+    SyntaxError, zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError,
 )  # fmt: skip
 
 
@@ -61,7 +62,7 @@ class Header(BaseModel):
     mode: str = "practice"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Session:
     """`columns` hold one row per tick; `digests` one SHA-256 per simulated second."""
 
@@ -90,7 +91,9 @@ class Session:
             force,
         ) in enumerate(rows):
             servo = (
-                ServoReport(tuple(tip), tuple(direction), *force, self.felt.get(tick, ()))
+                ServoReport(
+                    tuple(tip), tuple(direction), force[0], force[1], self.felt.get(tick, ())
+                )
                 if moved
                 else None
             )
@@ -190,7 +193,8 @@ def save_session(session: Session, path: Path) -> None:
         "digests": _bytes(json.dumps(session.digests).encode()),
     }
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **session.columns, **parts)
+    arrays: dict[str, Any] = {**session.columns, **parts}
+    np.savez_compressed(buffer, **arrays)
     draft = path.with_name(path.name + ".part")
     draft.write_bytes(buffer.getvalue())
     draft.replace(path)

@@ -91,6 +91,7 @@ class State:
             sha.update(repr(part).encode())
         sha.update(np.ascontiguousarray(self.cement.voxels).tobytes())
         sha.update(np.ascontiguousarray(self.cement.ml).tobytes())
+        sha.update(np.ascontiguousarray(self.cement.potential).tobytes())
         return sha.hexdigest()
 
     def servo_view(self, side: Side) -> ServoView:

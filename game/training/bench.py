@@ -65,7 +65,7 @@ def haptics(case: Case) -> list[Row]:
     u, v, w = approach.direction.tolist()
     hand = hand.place((x, y, z), (u, v, w)).advance_to(5 + approach.skin_to_target)
     times, time = [], 0
-    while not hand.done:
+    while not (hand.done or hand.stuck):
         time += 50
         began = perf_counter()
         hand, _ = hand.tick(time)

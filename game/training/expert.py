@@ -18,7 +18,7 @@ from game.simulation.actions import cement_age
 from game.simulation.case import Case
 from game.simulation.cement import SETTING_S
 from game.simulation.cement.rheology import WINDOW_S
-from game.simulation.clock import seconds
+from game.simulation.clock import TICK, UNITS_PER_SECOND, seconds
 from game.simulation.control import (
     Action,
     Connect,
@@ -46,6 +46,7 @@ SYRINGE_ALIQUOTS, STYLET_ALIQUOTS = 5, 2  # with the bore 2.1 mL a side; facts/p
 FLOW_UL_S = 100  # 0.1 mL/s: a project choice within a thumb's force
 SPENT_ML = 1e-4  # less than this behind the plunger is none
 SHORT_OF_TIP_ML = 0.003  # a bore is filled to just short of its tip
+SLACK_MM = 0.25  # the drawing hand follows the plunger this closely
 FOOT_MM = 14.0  # injection ends this far from the entry cortex; facts/procedure.md: at least 10
 SEEN_LEAK_ML = 0.02  # a leak this large shows on a picture: a project choice, not validated
 LEAKS_BORNE = 1  # at the next new leak the side is abandoned: facts/procedure.md
@@ -120,8 +121,8 @@ class _Expert:
         """Push or draw the cannula until its tip is `depth` mm from the skin along its line."""
         hand, goal = self.hands[side], depth + START_MM
         hand = hand.advance_to(goal) if goal > hand.depth else hand.withdraw_to(goal)
-        while not hand.done:
-            hand, report = hand.tick(self.state.time + 50)
+        while not (hand.done or hand.stuck):
+            hand, report = hand.tick(self.state.time + TICK)
             yield from self.hold(side, report)
         self.hands[side] = hand
 
@@ -136,35 +137,47 @@ class _Expert:
             yield from self.tick(Control(plunger=FLOW_UL_S))
 
     def fill(self, side: Side) -> Procedure:
-        """Aliquot, both views, withdraw, until the column reaches down towards the entry. The last
-        aliquots are what stands in the bore, pushed out by the stylet."""
+        """A column along the path: aliquots given while the cannula is drawn back, both views after
+        each. The last ones are what stands in the bore, pushed out by the stylet."""
         yield from self.do(Connect(side))
         bore = self.state.cannulas[side].dead_volume_ml
         aliquots = [ALIQUOT_ML] * SYRINGE_ALIQUOTS + [bore / STYLET_ALIQUOTS] * STYLET_ALIQUOTS
+        stretch = (bony_depth(self.state.cannulas[side]) - FOOT_MM) / len(aliquots)
         leaks = 0
         for number, ml in enumerate(aliquots):
             if number == SYRINGE_ALIQUOTS:
                 yield from self.do(MoveStylet(side, True))
             seen = self.state.cement.leaked_ml
-            yield from self.aliquot(side, ml)
+            yield from self.aliquot(side, ml, stretch)
             yield from self.due_views()
             if self.state.cement.leaked_ml - seen > SEEN_LEAK_ML:
                 leaks += 1
                 if leaks > LEAKS_BORNE:
                     return
                 yield from self.let_rest()
-            yield from self.withdraw(side, (number + 1) / len(aliquots))
 
-    def aliquot(self, side: Side, ml: float) -> Procedure:
-        """Press until the aliquot is in, then release; give up where the bone takes no more."""
-        goal = self.given(side) + ml
-        began = self.state.time
-        while self.given(side) < goal and not self.state.cannulas[side].stylet:
+    def aliquot(self, side: Side, ml: float, stretch: float) -> Procedure:
+        """Press until the aliquot is in, drawing the cannula back over `stretch` mm meanwhile, then
+        release; give up where the bone takes no more."""
+        start, began = self.given(side), self.state.time
+        deep = bony_depth(self.state.cannulas[side])
+        while self.given(side) < start + ml and not self.state.cannulas[side].stylet:
             if seconds(self.state.time - began) > PATIENCE_S:
                 break
-            yield from self.tick(Control(plunger=FLOW_UL_S))
+            share = (self.given(side) - start) / ml
+            yield from self.press_and_draw(side, deep - share * stretch)
         while self.state.run is not None or self.state.injector.backlog_ml > SPENT_ML:
             yield from self.tick(Control(plunger=-FLOW_UL_S))
+
+    def press_and_draw(self, side: Side, depth: float) -> Procedure:
+        """One tick of both hands: the plunger pressed, the cannula drawn towards a bony depth."""
+        hand = self.hands[side]
+        goal = START_MM + self.lines[side].tissue_length + depth
+        if hand.depth - goal > SLACK_MM:
+            hand = hand.withdraw_to(goal)
+        hand, report = hand.tick(self.state.time + TICK)
+        self.hands[side] = hand
+        yield from self.tick(Control(plunger=FLOW_UL_S, active=side, hand_on=True, servo=report))
 
     def given(self, side: Side) -> float:
         """What has left the tip or is compressed behind it, mL."""
@@ -182,13 +195,6 @@ class _Expert:
         """A leak was seen: pressure is off; wait, and look again."""
         yield from self.wait(LEAK_REST_S)
         yield from self.due_views()
-
-    def withdraw(self, side: Side, share: float) -> Procedure:
-        """Draw back evenly, so that the last aliquot is given at the column's foot."""
-        line = self.lines[side]
-        depth = max(FOOT_MM, line.bone_length - share * (line.bone_length - FOOT_MM))
-        if bony_depth(self.state.cannulas[side]) > depth:
-            yield from self.move(side, line.tissue_length + depth)
 
     def remove(self, side: Side) -> Procedure:
         """Out of the patient with the stylet in: drawn back to the skin, then taken away."""
@@ -220,7 +226,7 @@ class _Expert:
             yield from self.tick(Control())
 
     def wait(self, duration: float) -> Procedure:
-        until = self.state.time + round(duration * 3000)
+        until = self.state.time + round(duration * UNITS_PER_SECOND)
         while self.state.time < until:
             yield from self.tick(Control())
 

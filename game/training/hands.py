@@ -220,8 +220,9 @@ class MouseHand:
     grip: Grip
 
     def dragged(self, point: Point) -> MouseHand:
-        """The tip held at another LPS point of the skin; nothing changes once it is in tissue."""
-        if self.grip.in_tissue:
+        """The tip held at another LPS point of the skin, without its push; nothing changes where it
+        is there already, or once it is in tissue."""
+        if self.grip.in_tissue or point == self.grip.hand.origin:
             return self
         hand = at_rest(point, self.grip.hand.direction)
         return MouseHand(replace(self.grip, hand=hand))

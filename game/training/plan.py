@@ -45,8 +45,8 @@ def stored_position(case: Case, view: ViewName) -> CArmPose:
     primary, secondary = view_angles(view, case.patient.anatomy)
     shown = [a for side, a in case.approaches.items() if view in ("ap", "lateral", oblique(side))]
     ends = [point for approach in shown for point in (approach.entry, approach.target)]
-    x, y, z = np.round(np.mean(np.stack(ends), axis=0)).tolist()
-    return CArmPose(primary, secondary, (x, y, z))
+    middle = np.round(np.stack(ends).mean(axis=0))
+    return CArmPose(primary, secondary, (float(middle[0]), float(middle[1]), float(middle[2])))
 
 
 def oblique(side: Side) -> ViewName:

@@ -88,7 +88,7 @@ def test_nothing_is_ever_lost(hand: list[tuple[str, float | None]]) -> None:
         elif what == "empty":
             injector = emptied(injector, "left")
         elif what == "stylet":
-            injector = push_out(replace(connect(injector, None, 0.0), pushing="left"), 1.0)
+            injector = push_out(replace(connect(injector, None, 0.0), pushing="left"), 0.1, 1.0)
         else:
             injector = connect(injector, "left" if what.endswith("left") else "right", 0.0)
     assert imbalance(injector, delivered) < 1e-12

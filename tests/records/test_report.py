@@ -12,7 +12,6 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 from PIL import Image
-from written_traces import altered, expert
 
 from game.devices.cannula import Cannula
 from game.geometry.grid import Grid
@@ -26,6 +25,7 @@ from game.scoring.rubric import load_rubric
 from game.scoring.scorecard import Scorecard, score
 from game.simulation.cement import EMPTY, Cement
 from game.simulation.events import Aliquot, Briefed, Outcome
+from written_traces import altered, expert
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\" http://example.org/"
 VOID = {"meta", "img", "br", "link"}

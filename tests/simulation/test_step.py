@@ -8,8 +8,8 @@ from math import cos, radians, sin
 
 import numpy as np
 import pytest
-from blocks import block_case
 
+from blocks import block_case
 from game.devices.carm import CArmPose
 from game.simulation.clock import TICK, UNITS_PER_SECOND
 from game.simulation.control import (

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,9 @@ def until_entered(case: Case, offset: float) -> list[BoneEntered]:
 
 
 @pytest.mark.parametrize("offset", [0.0, 3.0, 8.0])
-def test_a_displaced_entry_is_scored_at_its_displacement(embedded_case: Case, offset: float) -> None:
+def test_a_displaced_entry_is_scored_at_its_displacement(
+    embedded_case: Case, offset: float
+) -> None:
     entries = until_entered(embedded_case, offset)
     assert [entry.side for entry in entries] == list(SIDES)
     assert [entry.error_mm for entry in entries] == pytest.approx([offset, offset], abs=0.5)
@@ -93,7 +96,7 @@ def test_the_expert_looks_after_every_aliquot(performed: Session) -> None:
     aliquots = of(performed.trace, Aliquot)
     pictures = of(performed.trace, Exposed)
     assert len(aliquots) >= 10
-    for one, following in zip(aliquots, aliquots[1:], strict=False):
+    for one, following in pairwise(aliquots):
         between = {p.view for p in pictures if one.time <= p.time <= following.started}
         if one.side == following.side:
             assert {"ap", "lateral"} <= between

@@ -93,7 +93,7 @@ def crossed(fracture: Fracture, grid: Grid) -> tuple[NDArray[np.int64], FloatArr
     index = np.stack(np.unravel_index(fracture.voxels, grid.shape), axis=-1)
     index = np.unique((index[:, None] + AROUND).reshape(-1, 3), axis=0)
     index = index[np.all((index >= 0) & (index < grid.shape), axis=1)]
-    centres = grid.point_from_index(index)
+    centres = grid.point_from_index(index.astype(float))
     count = min(NEIGHBOURS, len(fracture.points))
     near = fracture.points[tree.query(centres, k=count)[1].reshape(len(centres), count)]
     middles = near.mean(axis=1)

@@ -1,0 +1,11 @@
+"""What a hand feels, and what a cannula does about it. Imports nothing of `game`.
+
+    device      what a haptic device is, and the limits of those that exist
+    tissue      the force law, layer by layer, and the fields it is read from
+    insertion   the cannula as a proxy that only advances by overcoming resistance
+    servo       one pure 1 kHz tick, and batches of it
+    virtual     hands without a device: scripted, and the mouse's
+    safety      what a device may be told to do with a force
+
+Frames: patient LPS, mm. Units: mm, N, s. Forces are unscaled unless a name says otherwise.
+"""

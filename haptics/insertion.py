@@ -1,0 +1,382 @@
+"""The cannula in tissue: a proxy that only advances by overcoming resistance.
+
+The hand may be anywhere; the tip stays where the tissue holds it, stretches the tissue by the gap
+between the two, and gives way once that stretch carries more force than the layer and the shaft
+can hold (haptics.tissue). Giving way is plastic: the tip moves until the stretch carries just the
+cutting force, and a hand that goes back does not bring it back before shaft friction is overcome
+the other way. A tip that comes to another layer keeps its force: the stretch already there counts
+as `SLACK` in the new layer and relaxes as the tip slides on. Before a wall that has not given way
+it stays on the near side. In its own old track a tip meets
+friction alone.
+
+Outside the body the tip is the hand's; on the skin it stays on the surface under the hand; in
+soft tissue the shaft turns about its skin entry, at most TURN_MM a tick, once soft tissue yields;
+from the bone's wall on it keeps its axis. The whole memory is one array of float64, `fresh()`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from haptics.device import Vector
+from haptics.tissue import (
+    AIR,
+    BONE,
+    CANCELLOUS,
+    CORTEX,
+    FAT,
+    LIGAMENT,
+    METAL,
+    MUSCLE,
+    SKIN,
+    Layer,
+    TissueField,
+    bone_force,
+    density_at,
+    layer_at,
+    shaft_force,
+    soft_force,
+    stretch_at,
+    stretch_force,
+    thickness_at,
+)
+
+# Stages of an insertion
+FREE, CONTACT, SOFT, IN_BONE = 0, 1, 2, 3
+
+# Places in the memory array
+STAGE = 0
+TIP = 1  # 3 values, LPS mm
+AXIS = 4  # 3 values, unit, hub to tip
+PIVOT = 7  # 3 values, skin entry, LPS mm
+LAYER = 10
+CUT = 11  # 1 when the layer's wall has given way
+FROM_BONE = 12  # 1 when the layer was entered from bone
+SLACK = 13  # mm
+SOFT_MM = 14  # shaft in soft tissue
+BONE_MM = 15  # shaft in bone
+DEPTH = 16  # mm along the axis from the skin entry
+DEEPEST = 17  # how far the present track is cut
+WALL = 18  # depth at which the bone was entered
+BROKEN = 19  # N at which the last wall gave way
+GAVE = 20  # the layer whose wall that was
+TICKS = 21  # servo ticks so far
+SIZE = 22
+
+# Events of one tick, a sum of these
+ENTERED_SKIN, PUNCTURED, BREACHED, LEFT_BODY = 1, 2, 4, 8
+
+STEP_MM = 0.05  # the layer is read anew after each step; a project choice
+MOST_STEPS = 40  # per tick: a tip moves 2 mm in 1 ms at most, the hand's gap stays for the next
+HALVINGS = 6  # a boundary is found to STEP_MM / 2**6, below 0.001 mm
+LONGEST_MM = 200.0  # no cannula is longer
+REACH_MM = 40.0  # a hand deeper than this under intact skin is not followed; a project choice
+TURN_MM = 0.02  # the tip's sideways way through soft tissue in one tick; a project choice
+RELAX_MM = 10.0  # a sliding tip leaves an older layer's stretch behind; a project choice
+EPSILON = 1e-12  # mm, below which nothing moves
+
+
+@dataclass(frozen=True)
+class Insertion:
+    """What a memory says: stage 0 free, 1 on the skin, 2 in soft tissue, 3 in bone; `tip` and
+    `axis` and skin `entry` in LPS mm; `layer` at the tip; lengths in mm."""
+
+    stage: int
+    tip: Vector
+    axis: Vector
+    entry: Vector
+    layer: Layer
+    depth: float
+    soft_mm: float
+    bone_mm: float
+
+
+def fresh() -> NDArray[np.float64]:
+    """The memory (SIZE,) of a cannula that has touched nothing; read-only, as every kept one."""
+    memory = np.zeros(SIZE)
+    memory[AXIS + 2] = 1.0
+    memory.flags.writeable = False
+    return memory
+
+
+def insertion_of(memory: NDArray[np.float64]) -> Insertion:
+    """A memory (SIZE,) in words."""
+    return Insertion(
+        stage=int(memory[STAGE]),
+        tip=_vector(memory, TIP),
+        axis=_vector(memory, AXIS),
+        entry=_vector(memory, PIVOT),
+        layer=Layer(int(memory[LAYER])),
+        depth=float(memory[DEPTH]),
+        soft_mm=float(memory[SOFT_MM]),
+        bone_mm=float(memory[BONE_MM]),
+    )
+
+
+def resumed(
+    field: TissueField, tip: Vector, axis: Vector, ahead: float, in_bone: bool
+) -> NDArray[np.float64]:
+    """The memory (SIZE,) of an unloaded cannula found with its `tip`, LPS mm, in the body along the
+    unit `axis`, read from where it lies; its track goes on for `ahead` mm. A tip in air, or too
+    far from any skin behind it, gives one that is free."""
+    memory = fresh().copy()
+    memory[TIP : TIP + 3], memory[AXIS : AXIS + 3] = tip, axis
+    depth = skin_behind(field, *tip, *axis, LONGEST_MM)
+    if depth > EPSILON:
+        _measure(field, memory, depth, ahead, in_bone)
+    memory.flags.writeable = False
+    return memory
+
+
+def _measure(
+    field: TissueField, memory: NDArray[np.float64], depth: float, ahead: float, in_bone: bool
+) -> None:
+    tip, axis = memory[TIP : TIP + 3].copy(), memory[AXIS : AXIS + 3]
+    back = depth - np.arange(0.0, depth, STEP_MM)  # from the skin to the tip
+    layers = np.array([layer_at(field, *(tip - far * axis)) for far in back])
+    bone = (layers >= CORTEX) & (layers <= BONE)
+    memory[PIVOT : PIVOT + 3] = tip - depth * axis
+    memory[STAGE] = IN_BONE if in_bone and bone.any() else SOFT
+    memory[LAYER], memory[CUT] = layer_at(field, *tip), 1.0
+    if memory[STAGE] == IN_BONE:
+        memory[BONE_MM] = bone.sum() * STEP_MM
+        memory[WALL] = depth - back[np.argmax(bone)]
+    memory[SOFT_MM] = depth - memory[BONE_MM]
+    memory[DEPTH], memory[DEEPEST] = depth, depth + ahead
+
+
+def _vector(memory: NDArray[np.float64], at: int) -> Vector:
+    return float(memory[at]), float(memory[at + 1]), float(memory[at + 2])
+
+
+@njit(nogil=True, cache=True)
+def skin_behind(field, x, y, z, u, v, w, reach):  # type: ignore[no-untyped-def]
+    """How far back along -(u, v, w) from an LPS point in the body its skin lies, mm; -1 where it
+    is further than `reach`. That place is still in air, by less than 0.001 mm."""
+    far, step = 0.0, 0.5
+    while layer_at(field, x - far * u, y - far * v, z - far * w) != AIR:
+        far += step
+        if far > reach:
+            return -1.0
+    near = max(0.0, far - step)
+    for _ in range(12):
+        half = 0.5 * (near + far)
+        if layer_at(field, x - half * u, y - half * v, z - half * w) != AIR:
+            near = half
+        else:
+            far = half
+    return far
+
+
+@njit(nogil=True, cache=True)
+def touch(field, law, tool, m, hand):  # type: ignore[no-untyped-def]
+    """Outside the body: follow the hand in air, rest on the skin beneath it, go in when it gives
+    way. Returns (axial force N, events)."""
+    x, y, z, u, v, w = hand[0], hand[1], hand[2], hand[3], hand[4], hand[5]
+    back = 0.0
+    if layer_at(field, x, y, z) != AIR:
+        back = skin_behind(field, x, y, z, u, v, w, REACH_MM)
+        if back < 0.0:
+            return 0.0, 0
+        m[STAGE], m[LAYER] = CONTACT, SKIN
+    else:
+        m[STAGE], m[LAYER] = FREE, AIR
+    m[TIP], m[TIP + 1], m[TIP + 2] = x - back * u, y - back * v, z - back * w
+    m[AXIS], m[AXIS + 1], m[AXIS + 2] = u, v, w
+    holds = soft_force(law, SKIN, False, tool.radius)
+    if back <= stretch_at(law, SKIN, holds):
+        return stretch_force(law, SKIN, back), 0
+    _enter(m, holds)
+    return holds, ENTERED_SKIN
+
+
+@njit(nogil=True, cache=True)
+def _enter(m, holds):  # type: ignore[no-untyped-def]
+    m[PIVOT : PIVOT + 3] = m[TIP : TIP + 3]
+    m[STAGE], m[LAYER], m[CUT], m[FROM_BONE] = SOFT, SKIN, 1.0, 0.0
+    m[SLACK : WALL + 1] = 0.0
+    m[BROKEN], m[GAVE] = holds, SKIN
+
+
+@njit(nogil=True, cache=True)
+def turn(field, law, m, u, v, w):  # type: ignore[no-untyped-def]
+    """In soft tissue: turn the shaft about its skin entry towards the direction (u, v, w) once the
+    tip is asked `lateral_yield` mm sideways; never into bone, nor while the tip stands on bone."""
+    if m[LAYER] >= CORTEX:
+        return
+    depth = m[DEPTH]
+    p, q, r = u - m[AXIS], v - m[AXIS + 1], w - m[AXIS + 2]
+    asked = depth * np.sqrt(p * p + q * q + r * r)
+    excess = asked - law.lateral_yield
+    if excess <= 0.0:
+        return
+    share = min(excess, TURN_MM) / asked
+    p, q, r = m[AXIS] + share * p, m[AXIS + 1] + share * q, m[AXIS + 2] + share * r
+    norm = np.sqrt(p * p + q * q + r * r)
+    p, q, r = p / norm, q / norm, r / norm
+    x, y, z = m[PIVOT] + depth * p, m[PIVOT + 1] + depth * q, m[PIVOT + 2] + depth * r
+    layer = layer_at(field, x, y, z)
+    if layer >= CORTEX:
+        return
+    m[TIP], m[TIP + 1], m[TIP + 2] = x, y, z
+    m[AXIS], m[AXIS + 1], m[AXIS + 2] = p, q, r
+    m[DEEPEST] = depth
+    if layer != int(m[LAYER]):
+        m[LAYER], m[CUT], m[FROM_BONE] = layer, 1.0, 0.0
+
+
+@njit(nogil=True, cache=True)
+def holding_force(field, law, tool, m, inward):  # type: ignore[no-untyped-def]
+    """What holds the tip against going on, N: its layer's force and the shaft's friction."""
+    shaft = shaft_force(law, m[SOFT_MM], m[BONE_MM], inward)
+    if not inward:
+        return shaft
+    if m[DEPTH] >= tool.length - EPSILON:
+        return np.inf  # the hub is on the skin
+    if m[DEPTH] < m[DEEPEST] - EPSILON:
+        return shaft
+    layer, cut = int(m[LAYER]), m[CUT] > 0.0
+    if layer < CORTEX:
+        return shaft + soft_force(law, layer, cut, tool.radius)
+    if layer == METAL:
+        return np.inf
+    return shaft + _bone_holds(field, law, tool, m, layer, cut)
+
+
+@njit(nogil=True, cache=True)
+def _bone_holds(field, law, tool, m, layer, cut):  # type: ignore[no-untyped-def]
+    x, y, z, thickness = m[TIP], m[TIP + 1], m[TIP + 2], law.wall_default
+    if layer != CANCELLOUS:
+        if layer == CORTEX:
+            thickness = thickness_at(field, x, y, z)
+        half = 0.5 * thickness  # a wall's density is read in its middle, ahead of the tip
+        x, y, z = x + half * m[AXIS], y + half * m[AXIS + 1], z + half * m[AXIS + 2]
+    density = density_at(field, law, x, y, z)
+    return bone_force(law, layer, cut, density, thickness, tool.radius)
+
+
+@njit(nogil=True, cache=True)
+def push(field, law, tool, m, gap):  # type: ignore[no-untyped-def]
+    """Move the tip along its axis until it is held again; `gap` is how far the hand is ahead of it,
+    mm. Returns (axial force on the hand N, positive against going in; events)."""
+    events, force = 0, 0.0
+    for _ in range(MOST_STEPS):
+        stretch = gap - m[SLACK]
+        inward = stretch >= 0.0
+        sign = 1.0 if inward else -1.0
+        holds = holding_force(field, law, tool, m, inward)
+        layer = int(m[LAYER])
+        excess = abs(stretch) - stretch_at(law, layer, holds)
+        if excess <= EPSILON:
+            return sign * stretch_force(law, layer, abs(stretch)), events
+        if inward and m[CUT] == 0.0:
+            events |= _give_way(m, layer, holds)
+            continue
+        force = sign * holds
+        relaxing = max(0.1, 1.0 - sign * m[SLACK] / RELAX_MM)  # of the stretch, per mm moved
+        uncut = inward and m[DEPTH] >= m[DEEPEST] - EPSILON
+        moved, crossed, wall = _step(field, tool, m, sign * excess / relaxing, uncut)
+        gap -= moved
+        if not inward and m[DEPTH] <= EPSILON:
+            m[STAGE], m[LAYER] = FREE, AIR
+            return 0.0, events | LEFT_BODY
+        m[SLACK] -= m[SLACK] * min(1.0, abs(moved) / RELAX_MM)
+        if crossed >= 0:
+            events |= _cross(m, crossed, inward, uncut, wall)
+            m[SLACK] = gap - sign * stretch_at(law, crossed, holds)
+    return force, events
+
+
+@njit(nogil=True, cache=True)
+def _give_way(m, layer, holds):  # type: ignore[no-untyped-def]
+    m[CUT] = 1.0
+    m[DEEPEST] = max(m[DEEPEST], m[DEPTH])
+    if layer < CORTEX:
+        return 0
+    m[BROKEN], m[GAVE] = holds, layer
+    if m[FROM_BONE] > 0.0:
+        return 0
+    if m[STAGE] == SOFT:
+        m[STAGE], m[WALL] = IN_BONE, m[DEPTH]
+    return PUNCTURED
+
+
+@njit(nogil=True, cache=True)
+def _step(field, tool, m, wanted, uncut):  # type: ignore[no-untyped-def]
+    """Move the tip by up to `wanted` mm (its sign is the way), at most STEP_MM and no further than
+    the next boundary, track end, hub or skin; before an `uncut` wall it stays on this side.
+    Returns (moved mm, layer come to or -1, whether it has a wall)."""
+    layer, depth = int(m[LAYER]), m[DEPTH]
+    if wanted > 0.0:
+        room = tool.length - depth
+        if depth < m[DEEPEST] - EPSILON:
+            room = min(room, m[DEEPEST] - depth)
+        moved = min(wanted, STEP_MM, room)
+    else:
+        moved = max(wanted, -STEP_MM, -depth)
+    crossed, wall = _layer_ahead(field, m, moved), False
+    if crossed == layer:
+        crossed = -1
+    else:
+        before, moved, crossed = _boundary(field, m, moved, layer, crossed)
+        wall = uncut and _has_wall(layer, crossed)
+        if wall:
+            moved = before
+    if wanted > 0.0:
+        m[DEEPEST] = max(m[DEEPEST], depth + moved)
+    m[DEPTH] = depth + moved
+    for axis in range(3):
+        m[TIP + axis] = m[PIVOT + axis] + m[DEPTH] * m[AXIS + axis]
+    place = BONE_MM if CORTEX <= layer <= BONE else SOFT_MM
+    m[place] = max(0.0, m[place] + moved)
+    return moved, crossed, wall
+
+
+@njit(nogil=True, cache=True)
+def _layer_ahead(field, m, moved):  # type: ignore[no-untyped-def]
+    at = m[DEPTH] + moved
+    return layer_at(
+        field,
+        m[PIVOT] + at * m[AXIS],
+        m[PIVOT + 1] + at * m[AXIS + 1],
+        m[PIVOT + 2] + at * m[AXIS + 2],
+    )
+
+
+@njit(nogil=True, cache=True)
+def _boundary(field, m, moved, layer, crossed):  # type: ignore[no-untyped-def]
+    """The last place before a boundary, the first beyond it, and the layer there."""
+    near, far = 0.0, moved
+    for _ in range(HALVINGS):
+        half = 0.5 * (near + far)
+        there = _layer_ahead(field, m, half)
+        if there == layer:
+            near = half
+        else:
+            far, crossed = half, there
+    return near, far, crossed
+
+
+@njit(nogil=True, cache=True)
+def _cross(m, layer, inward, uncut, wall):  # type: ignore[no-untyped-def]
+    """The tip has come to another layer, whose wall holds it if it has one. Returns events."""
+    was_bone = CORTEX <= m[LAYER] <= BONE
+    m[LAYER] = layer
+    m[FROM_BONE] = 1.0 if was_bone else 0.0
+    m[CUT] = 0.0 if wall else 1.0
+    if not inward and m[STAGE] == IN_BONE and m[DEPTH] <= m[WALL] + STEP_MM:
+        m[STAGE], m[BONE_MM] = SOFT, 0.0
+    return BREACHED if uncut and was_bone and not CORTEX <= layer <= BONE else 0
+
+
+@njit(nogil=True, cache=True)
+def _has_wall(was, layer):  # type: ignore[no-untyped-def]
+    if layer == MUSCLE:
+        return was in (SKIN, FAT)
+    if layer == BONE:
+        return not CORTEX <= was <= BONE
+    return layer in (LIGAMENT, METAL, CORTEX)

@@ -1,0 +1,278 @@
+"""The force law of a bone cannula, layer by layer, and the fields it is read from.
+
+A tip that does not move stretches the tissue: F = toe (exp(rate d) - 1) in soft layers (Okamura
+and Simone 2004), F = k d in bone, d the stretch in mm. It stays until F reaches what holds it:
+
+    soft        a layer's puncture force, then its cutting force
+    cancellous  a rho^n A                       rho g/cm3 from Hounsfield units, A tip area
+                                                (rho up to where bone is no longer trabecular)
+    cortex      a rho^n A + s p t rho/rho_w     until it gives way (p perimeter, t thickness),
+                a rho^n A + c s p t rho/rho_w   after
+    shaft       mu_soft L_soft + mu_bone L_bone in every layer, times `withdrawal` on the way out
+
+so a wall is stronger than the cancellous bone of its own density. Laterally the shaft is held by
+a spring that stiffens with the embedded length. Nothing of it is validated against a sacrum: no
+such measurement is published. Every parameter has its range and source in assets/tissue.toml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from math import exp, isfinite, log, pi
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+
+class Layer(IntEnum):
+    """What a tip can be in. Ordered so that everything from CORTEX on is bone or harder."""
+
+    AIR = 0
+    SKIN = 1
+    FAT = 2
+    MUSCLE = 3
+    LIGAMENT = 4  # also disc and cartilage
+    VOID = 5  # gas, or nothing that resists
+    CORTEX = 6
+    CANCELLOUS = 7
+    BONE = 8  # bone without a distance field: a wall of default thickness, then cancellous
+    METAL = 9
+    MAPPED = 10  # a code only: bone whose surface the distance field draws; a tip is never in it
+
+
+AIR, SKIN, FAT, MUSCLE, LIGAMENT, VOID = 0, 1, 2, 3, 4, 5
+CORTEX, CANCELLOUS, BONE, METAL, MAPPED = 6, 7, 8, 9, 10
+OFF_GRID = 1e9  # mm: the distance given where no field reaches
+
+
+class TissueField(NamedTuple):
+    """What the law reads of a patient. All volumes [x, y, z], C order; origins are the centres of
+    voxel (0, 0, 0), LPS mm, shape (3,); spacings mm.
+
+    `codes` uint8 and `hounsfield` int16 share one grid; `layers` (256,) uint8 turns a code into a
+    `Layer`. `distance` float32 (mm to the nearest bone surface, negative inside) and `cortex`
+    float32 (its thickness, mm) share the other."""
+
+    codes: NDArray[np.uint8]
+    layers: NDArray[np.uint8]
+    hounsfield: NDArray[np.int16]
+    body_origin: NDArray[np.float64]
+    body_spacing: float
+    distance: NDArray[np.float32]
+    cortex: NDArray[np.float32]
+    bone_origin: NDArray[np.float64]
+    bone_spacing: float
+
+
+class TissueLaw(NamedTuple):
+    """The parameters of the law, as assets/tissue.toml names and explains them (units there)."""
+
+    soft_diameter: float
+    skin_toe: float
+    skin_rate: float
+    skin_puncture: float
+    skin_cutting: float
+    fat_toe: float
+    fat_rate: float
+    fat_cutting: float
+    muscle_toe: float
+    muscle_rate: float
+    muscle_puncture: float
+    muscle_cutting: float
+    ligament_toe: float
+    ligament_rate: float
+    ligament_puncture: float
+    ligament_cutting: float
+    soft_friction: float
+    density_offset: float
+    density_slope: float
+    density_least: float
+    density_wall: float
+    cancellous_strength: float
+    cancellous_power: float
+    cancellous_densest: float
+    bone_friction: float
+    withdrawal: float
+    wall_strength: float
+    wall_cutting: float
+    wall_default: float
+    bone_stiffness: float
+    lateral_least: float
+    lateral_soft: float
+    lateral_bone: float
+    lateral_yield: float
+
+
+class Instrument(NamedTuple):
+    """A cannula with its stylet in: outer `radius` and `length` from hub to tip, mm."""
+
+    radius: float
+    length: float
+
+
+def law_from_table(table: Mapping[str, Mapping[str, Any]]) -> TissueLaw:
+    """The law from a table of `value`, `low`, `high`, `unit`, `source` by parameter name.
+
+    Raises ValueError where a parameter is missing, unknown, without source or out of its range.
+    """
+    wrong = set(table) ^ set(TissueLaw._fields)
+    if wrong:
+        raise ValueError(f"tissue parameters missing or unknown: {', '.join(sorted(wrong))}")
+    for name, row in table.items():
+        value, low, high = float(row["value"]), float(row["low"]), float(row["high"])
+        if not (isfinite(value) and low <= value <= high):
+            raise ValueError(f"tissue parameter {name} is {value}; allowed are {low} to {high}")
+        if not (row.get("unit") and row.get("source")):
+            raise ValueError(f"tissue parameter {name} lacks its unit or its source")
+    return TissueLaw(**{name: float(table[name]["value"]) for name in TissueLaw._fields})
+
+
+def layer_table(layers: Mapping[int, Layer]) -> NDArray[np.uint8]:
+    """The lookup (256,) from a body code to a `Layer`; codes not named are VOID."""
+    table = np.full(256, Layer.VOID, np.uint8)
+    for code, layer in layers.items():
+        table[code] = layer
+    return table
+
+
+@njit(nogil=True, cache=True)
+def interpolated(volume, origin, spacing, x, y, z, outside):  # type: ignore[no-untyped-def]
+    """The trilinear value of a volume at an LPS point; `outside` beyond it."""
+    i, j, k = (x - origin[0]) / spacing, (y - origin[1]) / spacing, (z - origin[2]) / spacing
+    if not (
+        0.0 <= i <= volume.shape[0] - 1
+        and 0.0 <= j <= volume.shape[1] - 1
+        and 0.0 <= k <= volume.shape[2] - 1
+    ):
+        return outside
+    a = min(int(i), volume.shape[0] - 2)
+    b = min(int(j), volume.shape[1] - 2)
+    c = min(int(k), volume.shape[2] - 2)
+    u, v, w = i - a, j - b, k - c
+    low = (1.0 - v) * ((1.0 - w) * volume[a, b, c] + w * volume[a, b, c + 1]) + v * (
+        (1.0 - w) * volume[a, b + 1, c] + w * volume[a, b + 1, c + 1]
+    )
+    a += 1
+    high = (1.0 - v) * ((1.0 - w) * volume[a, b, c] + w * volume[a, b, c + 1]) + v * (
+        (1.0 - w) * volume[a, b + 1, c] + w * volume[a, b + 1, c + 1]
+    )
+    return (1.0 - u) * low + u * high
+
+
+@njit(nogil=True, cache=True)
+def layer_at(field, x, y, z):  # type: ignore[no-untyped-def]
+    """The `Layer` at an LPS point. Bone is where the distance field says so; body codes tell the
+    rest, and a voxel of MAPPED bone outside the surface is soft tissue."""
+    distance = interpolated(
+        field.distance, field.bone_origin, field.bone_spacing, x, y, z, OFF_GRID
+    )
+    if distance < 0.0:
+        return CORTEX if -distance < thickness_at(field, x, y, z) else CANCELLOUS
+    codes = field.codes
+    i = int(np.rint((x - field.body_origin[0]) / field.body_spacing))
+    j = int(np.rint((y - field.body_origin[1]) / field.body_spacing))
+    k = int(np.rint((z - field.body_origin[2]) / field.body_spacing))
+    if not (0 <= i < codes.shape[0] and 0 <= j < codes.shape[1] and 0 <= k < codes.shape[2]):
+        return AIR
+    layer = int(field.layers[codes[i, j, k]])
+    if layer == MAPPED:
+        return BONE if distance == OFF_GRID else MUSCLE
+    return layer
+
+
+@njit(nogil=True, cache=True)
+def thickness_at(field, x, y, z):  # type: ignore[no-untyped-def]
+    """Cortical thickness, mm, at an LPS point of the bone grid; 0 beyond it."""
+    return interpolated(field.cortex, field.bone_origin, field.bone_spacing, x, y, z, 0.0)
+
+
+@njit(nogil=True, cache=True)
+def density_at(field, law, x, y, z):  # type: ignore[no-untyped-def]
+    """Apparent density, g/cm3, at an LPS point: linear in Hounsfield units, never below
+    `density_least`."""
+    units = interpolated(field.hounsfield, field.body_origin, field.body_spacing, x, y, z, -1000.0)
+    return max(law.density_least, law.density_offset + law.density_slope * units)
+
+
+@njit(nogil=True, cache=True)
+def cancellous_force(law, density, radius):  # type: ignore[no-untyped-def]
+    """What a tip of `radius` mm needs to split bone of `density` g/cm3, N: a rho^n A. The power law
+    is trabecular bone's and ends at `cancellous_densest`; beyond it a wall's own term grows."""
+    density = min(density, law.cancellous_densest)
+    return law.cancellous_strength * density**law.cancellous_power * pi * radius * radius
+
+
+@njit(nogil=True, cache=True)
+def wall_force(law, density, thickness, radius):  # type: ignore[no-untyped-def]
+    """What a cortex adds to it, N: s p t rho / rho_w."""
+    return law.wall_strength * 2.0 * pi * radius * thickness * density / law.density_wall
+
+
+@njit(nogil=True, cache=True)
+def bone_force(law, layer, cut, density, thickness, radius):  # type: ignore[no-untyped-def]
+    """What holds a tip in a bony layer, N; `cut` says that its wall has given way."""
+    force = cancellous_force(law, density, radius)
+    if layer == CANCELLOUS or (layer == BONE and cut):
+        return force
+    wall = wall_force(law, density, thickness, radius)
+    return force + (law.wall_cutting * wall if cut else wall)
+
+
+@njit(nogil=True, cache=True)
+def soft_force(law, layer, cut, radius):  # type: ignore[no-untyped-def]
+    """What holds a tip in a soft layer, N; 0 in air, gas and an old track."""
+    scale = 2.0 * radius / law.soft_diameter
+    if layer == SKIN:
+        return scale * (law.skin_cutting if cut else law.skin_puncture)
+    if layer == FAT:
+        return scale * law.fat_cutting
+    if layer == MUSCLE:
+        return scale * (law.muscle_cutting if cut else law.muscle_puncture)
+    if layer == LIGAMENT:
+        return scale * (law.ligament_cutting if cut else law.ligament_puncture)
+    return 0.0
+
+
+@njit(nogil=True, cache=True)
+def shaft_force(law, soft_mm, bone_mm, inward):  # type: ignore[no-untyped-def]
+    """Friction along the shaft, N, by the lengths in soft tissue and in bone, mm."""
+    force = law.soft_friction * soft_mm + law.bone_friction * bone_mm
+    return force if inward else law.withdrawal * force
+
+
+@njit(nogil=True, cache=True)
+def _toe_and_rate(law, layer):  # type: ignore[no-untyped-def]
+    if layer == SKIN:
+        return law.skin_toe, law.skin_rate
+    if layer == MUSCLE:
+        return law.muscle_toe, law.muscle_rate
+    if layer == LIGAMENT:
+        return law.ligament_toe, law.ligament_rate
+    return law.fat_toe, law.fat_rate
+
+
+@njit(nogil=True, cache=True)
+def stretch_force(law, layer, stretch):  # type: ignore[no-untyped-def]
+    """The force, N, of tissue stretched by `stretch` >= 0 mm under a tip that does not move."""
+    if layer >= CORTEX:
+        return law.bone_stiffness * stretch
+    toe, rate = _toe_and_rate(law, layer)
+    return toe * (exp(rate * stretch) - 1.0)
+
+
+@njit(nogil=True, cache=True)
+def stretch_at(law, layer, force):  # type: ignore[no-untyped-def]
+    """The stretch, mm, at which that force, N >= 0, is reached: the inverse of `stretch_force`."""
+    if layer >= CORTEX:
+        return force / law.bone_stiffness
+    toe, rate = _toe_and_rate(law, layer)
+    return log(1.0 + force / toe) / rate
+
+
+@njit(nogil=True, cache=True)
+def lateral_stiffness(law, soft_mm, bone_mm):  # type: ignore[no-untyped-def]
+    """Stiffness, N/mm, against leaving the track, by embedded lengths, mm."""
+    return law.lateral_least + law.lateral_soft * soft_mm + law.lateral_bone * bone_mm

@@ -1,0 +1,255 @@
+"""The servo tick written plainly, vectors and names instead of array places: the twin that the
+numba kernel has to equal within 1e-9 N."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import exp, inf, log, pi
+
+import numpy as np
+
+from haptics.tissue import Instrument, Layer, TissueField, TissueLaw
+
+BONY = (Layer.CORTEX, Layer.CANCELLOUS, Layer.BONE)
+STEP, STEPS, HALVINGS, RELAX, TURN, TINY = 0.05, 40, 6, 10.0, 0.02, 1e-12
+
+
+def blend(volume: np.ndarray, at: np.ndarray, outside: float) -> float:
+    """Trilinear value at a fractional index (3,)."""
+    if np.any(at < 0) or np.any(at > np.array(volume.shape) - 1):
+        return outside
+    low = np.minimum(at.astype(int), np.array(volume.shape) - 2)
+    part = at - low
+    total = 0.0
+    for corner in np.ndindex(2, 2, 2):
+        weight = np.prod(np.where(np.array(corner) == 1, part, 1 - part))
+        total += weight * float(volume[tuple(low + corner)])
+    return total
+
+
+@dataclass
+class PlainCannula:
+    """One cannula in a field; `tick` takes a hand pose (6,) and gives (force (3,), axial)."""
+
+    tissue: TissueField
+    law: TissueLaw
+    tool: Instrument
+    stage: str = "free"
+    tip: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    axis: np.ndarray = field(default_factory=lambda: np.array([0.0, 0.0, 1.0]))
+    entry: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    layer: Layer = Layer.AIR
+    cut: bool = False
+    slack: float = 0.0
+    soft: float = 0.0
+    bone: float = 0.0
+    depth: float = 0.0
+    deepest: float = 0.0
+    wall_depth: float = 0.0
+    from_bone: bool = False
+
+    def tick(self, hand: np.ndarray) -> tuple[np.ndarray, float]:
+        tip, direction = hand[:3], hand[3:]
+        axial = 0.0
+        if self.stage in ("free", "contact"):
+            axial = self.touch(tip, direction)
+        if self.stage in ("soft", "bone"):
+            if self.stage == "soft":
+                self.turn(direction)
+            axial = self.push(float((tip - self.tip) @ self.axis))
+        aside = tip - self.tip - ((tip - self.tip) @ self.axis) * self.axis
+        stiff = 0.0
+        if self.stage in ("soft", "bone"):
+            law = self.law
+            stiff = law.lateral_least + law.lateral_soft * self.soft + law.lateral_bone * self.bone
+        return -axial * self.axis - stiff * aside, axial
+
+    def body_index(self, point: np.ndarray) -> np.ndarray:
+        return (point - self.tissue.body_origin) / self.tissue.body_spacing
+
+    def bone_index(self, point: np.ndarray) -> np.ndarray:
+        return (point - self.tissue.bone_origin) / self.tissue.bone_spacing
+
+    def layer_at(self, point: np.ndarray) -> Layer:
+        distance = blend(self.tissue.distance, self.bone_index(point), inf)
+        if distance < 0:
+            thick = blend(self.tissue.cortex, self.bone_index(point), 0.0)
+            return Layer.CORTEX if -distance < thick else Layer.CANCELLOUS
+        at = np.rint(self.body_index(point)).astype(int)
+        if np.any(at < 0) or np.any(at >= self.tissue.codes.shape):
+            return Layer.AIR
+        layer = Layer(int(self.tissue.layers[self.tissue.codes[tuple(at)]]))
+        if layer == Layer.MAPPED:
+            return Layer.BONE if distance == inf else Layer.MUSCLE
+        return layer
+
+    def touch(self, tip: np.ndarray, direction: np.ndarray) -> float:
+        back = 0.0
+        self.stage, self.layer = "free", Layer.AIR
+        if self.layer_at(tip) != Layer.AIR:
+            self.stage, self.layer = "contact", Layer.SKIN
+            far = 0.0
+            while self.layer_at(tip - far * direction) != Layer.AIR:
+                far += 0.5
+                assert far <= 40.0
+            near = max(0.0, far - 0.5)
+            for _ in range(12):
+                half = (near + far) / 2
+                outside = self.layer_at(tip - half * direction) == Layer.AIR
+                near, far = (near, half) if outside else (half, far)
+            back = far
+        self.tip, self.axis = tip - back * direction, direction
+        holds = self.soft_force(Layer.SKIN, False)
+        if back <= self.stretch_at(Layer.SKIN, holds):
+            return self.stretch_force(Layer.SKIN, back)
+        self.stage, self.entry, self.cut, self.from_bone = "soft", self.tip, True, False
+        self.slack = self.soft = self.bone = self.depth = self.deepest = self.wall_depth = 0.0
+        return holds
+
+    def turn(self, direction: np.ndarray) -> None:
+        change = direction - self.axis
+        asked = self.depth * float(np.sqrt(change @ change))
+        if self.layer >= Layer.CORTEX or asked <= self.law.lateral_yield:
+            return
+        axis = self.axis + min(asked - self.law.lateral_yield, TURN) / asked * change
+        axis = axis / np.sqrt(axis @ axis)
+        layer = self.layer_at(self.entry + self.depth * axis)
+        if layer >= Layer.CORTEX:
+            return
+        self.axis, self.tip, self.deepest = axis, self.entry + self.depth * axis, self.depth
+        if layer != self.layer:
+            self.layer, self.cut, self.from_bone = layer, True, False
+
+    def soft_force(self, layer: Layer, cut: bool) -> float:
+        law, scale = self.law, 2 * self.tool.radius / self.law.soft_diameter
+        table = {
+            Layer.SKIN: (law.skin_puncture, law.skin_cutting),
+            Layer.FAT: (law.fat_cutting, law.fat_cutting),
+            Layer.MUSCLE: (law.muscle_puncture, law.muscle_cutting),
+            Layer.LIGAMENT: (law.ligament_puncture, law.ligament_cutting),
+        }
+        return scale * table.get(layer, (0.0, 0.0))[cut]
+
+    def soft_curve(self, layer: Layer) -> tuple[float, float]:
+        law = self.law
+        return {
+            Layer.SKIN: (law.skin_toe, law.skin_rate),
+            Layer.MUSCLE: (law.muscle_toe, law.muscle_rate),
+            Layer.LIGAMENT: (law.ligament_toe, law.ligament_rate),
+        }.get(layer, (law.fat_toe, law.fat_rate))
+
+    def stretch_force(self, layer: Layer, stretch: float) -> float:
+        if layer >= Layer.CORTEX:
+            return self.law.bone_stiffness * stretch
+        toe, rate = self.soft_curve(layer)
+        return toe * (exp(rate * stretch) - 1)
+
+    def stretch_at(self, layer: Layer, force: float) -> float:
+        if layer >= Layer.CORTEX:
+            return force / self.law.bone_stiffness
+        toe, rate = self.soft_curve(layer)
+        return log(1 + force / toe) / rate
+
+    def bone_force(self) -> float:
+        law, radius, thick = self.law, self.tool.radius, self.law.wall_default
+        at = self.tip
+        if self.layer != Layer.CANCELLOUS:
+            if self.layer == Layer.CORTEX:
+                thick = blend(self.tissue.cortex, self.bone_index(at), 0.0)
+            at = at + thick / 2 * self.axis
+        units = blend(self.tissue.hounsfield, self.body_index(at), -1000.0)
+        density = max(law.density_least, law.density_offset + law.density_slope * units)
+        split = min(density, law.cancellous_densest) ** law.cancellous_power
+        force = law.cancellous_strength * split * pi * radius**2
+        wall = law.wall_strength * 2 * pi * radius * thick * density / law.density_wall
+        if self.layer == Layer.CORTEX:
+            return force + (law.wall_cutting * wall if self.cut else wall)
+        return force + (wall if self.layer == Layer.BONE and not self.cut else 0.0)
+
+    def holds(self, inward: bool) -> float:
+        shaft = self.law.soft_friction * self.soft + self.law.bone_friction * self.bone
+        if not inward:
+            return self.law.withdrawal * shaft
+        if self.depth >= self.tool.length - TINY:
+            return inf
+        if self.depth < self.deepest - TINY:
+            return shaft
+        if self.layer == Layer.METAL:
+            return inf
+        if self.layer in BONY:
+            return shaft + self.bone_force()
+        return shaft + self.soft_force(self.layer, self.cut)
+
+    def push(self, gap: float) -> float:
+        force = 0.0
+        for _ in range(STEPS):
+            stretch = gap - self.slack
+            inward = stretch >= 0
+            sign = 1 if inward else -1
+            holds = self.holds(inward)
+            excess = abs(stretch) - self.stretch_at(self.layer, holds)
+            if excess <= TINY:
+                return sign * self.stretch_force(self.layer, abs(stretch))
+            if inward and not self.cut:
+                self.give_way()
+                continue
+            force = sign * holds
+            relaxing = max(0.1, 1.0 - sign * self.slack / RELAX)
+            uncut = inward and self.depth >= self.deepest - TINY
+            moved, layer, wall = self.step(sign * excess / relaxing, uncut)
+            gap -= moved
+            if not inward and self.depth <= TINY:
+                self.stage, self.layer = "free", Layer.AIR
+                return 0.0
+            self.slack -= self.slack * min(1.0, abs(moved) / RELAX)
+            if layer is not None:
+                self.cross(layer, inward, wall)
+                self.slack = gap - sign * self.stretch_at(layer, holds)
+        return force
+
+    def give_way(self) -> None:
+        self.cut, self.deepest = True, max(self.deepest, self.depth)
+        if self.layer >= Layer.CORTEX and not self.from_bone and self.stage == "soft":
+            self.stage, self.wall_depth = "bone", self.depth
+
+    def ahead(self, moved: float) -> Layer:
+        return self.layer_at(self.entry + (self.depth + moved) * self.axis)
+
+    def step(self, wanted: float, uncut: bool) -> tuple[float, Layer | None, bool]:
+        room = self.tool.length - self.depth
+        if self.depth < self.deepest - TINY:
+            room = min(room, self.deepest - self.depth)
+        far = min(wanted, STEP, room) if wanted > 0 else max(wanted, -STEP, -self.depth)
+        beyond, wall = self.ahead(far), False
+        if beyond != self.layer:
+            near = 0.0
+            for _ in range(HALVINGS):
+                half = (near + far) / 2
+                there = self.ahead(half)
+                if there == self.layer:
+                    near = half
+                else:
+                    far, beyond = half, there
+            wall = uncut and self.has_wall(beyond)
+            far = near if wall else far
+        if wanted > 0:
+            self.deepest = max(self.deepest, self.depth + far)
+        self.depth += far
+        self.tip = self.entry + self.depth * self.axis
+        if self.layer in BONY:
+            self.bone = max(0.0, self.bone + far)
+        else:
+            self.soft = max(0.0, self.soft + far)
+        return far, None if beyond == self.layer else beyond, wall
+
+    def has_wall(self, layer: Layer) -> bool:
+        if layer == Layer.MUSCLE:
+            return self.layer in (Layer.SKIN, Layer.FAT)
+        if layer == Layer.BONE:
+            return self.layer not in BONY
+        return layer in (Layer.CORTEX, Layer.LIGAMENT, Layer.METAL)
+
+    def cross(self, layer: Layer, inward: bool, wall: bool) -> None:
+        self.from_bone, self.layer, self.cut = self.layer in BONY, layer, not wall
+        if not inward and self.stage == "bone" and self.depth <= self.wall_depth + STEP:
+            self.stage, self.bone = "soft", 0.0
