@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
@@ -29,14 +29,13 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="sacrosim",
     help="A training simulator for percutaneous sacroplasty.",
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 patients = typer.Typer(
-    name="patient", help="Import a pelvis and look at it.", no_args_is_help=True,
+    name="patient", help="Import a pelvis.",
     rich_markup_mode=None,
 )  # fmt: skip
 app.add_typer(patients)
@@ -82,19 +81,13 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for another
 def main() -> None:
     """Run the command line. Bad input is one line on stderr and exit status 2."""
     try:
-        status = app(standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        status = 2
-    except click.ClickException as error:
-        _complain(error.format_message())
-        status = 2
+        status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except typer.TyperException as error:
+        status = _complain(error.format_message())
     except BadInput as error:
-        _complain(str(error))
-        status = 2
-    except (KeyboardInterrupt, click.Abort):
-        _complain("stopped")
-        status = 130
+        status = _complain(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        status = _complain("stopped", 130)
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -359,16 +352,19 @@ def _conclude(case: Case, session: Session, album: Album, out: Path, as_json: bo
 
 @contextmanager
 def _working(what: str) -> Iterator[Callable[[float], None]]:
-    """Progress on stderr; the caller may tell it how many simulated seconds have passed."""
+    """Progress on stderr, and a line when it is done; the caller may tell it how many simulated
+    seconds have passed."""
     columns = (TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=screen) as progress:
-        task = progress.add_task(what, total=None)
+    began = perf_counter()
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
 
         def said(seconds: float) -> None:
             minutes = f"{int(seconds // 60)}:{int(seconds % 60):02d} simulated"
-            progress.update(task, description=f"{what}, {minutes}")
+            bar.update(task, description=f"{what}, {minutes}")
 
         yield said
+    screen.print(f"{what}: {perf_counter() - began:.1f} s")
 
 
 def _show(card: Scorecard, as_json: bool) -> None:
@@ -388,5 +384,6 @@ def _show(card: Scorecard, as_json: bool) -> None:
     console.print(f"{card.total:.0f} of 100, {'passed' if card.passed else 'not passed'}")
 
 
-def _complain(message: str) -> None:
+def _complain(message: str, status: int = 2) -> int:
     print(f"sacrosim: {' '.join(message.split())}", file=sys.stderr)
+    return status

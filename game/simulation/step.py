@@ -149,7 +149,7 @@ def _outcome(case: Case, state: State) -> Outcome:
         time=state.time,
         injected_ml=dict(state.injected_ml),
         filled_ml=state.cement.filled_ml,
-        bore_ml=sum(state.injector.bore_ml.values()),
+        bore_ml=sum(state.injector.bore_ml.values(), 0.0),
         leaked_ml={r.name.lower(): ml for r, ml in ledger.items() if r != Region.MARROW and ml > 0},
         coverage={s: coverage(sheet, state.cement, patient.bone) for s, sheet in sheets.items()},
         column_mm={s: column_mm(sheet, state.cement, patient.bone) for s, sheet in sheets.items()},

@@ -40,7 +40,8 @@ class Cement:
     @property
     def leaked_ml(self) -> float:
         """Beyond the cortical envelope, mL."""
-        return sum(ml for region, ml in self.by_region_ml.items() if region != Region.MARROW)
+        outside = (ml for region, ml in self.by_region_ml.items() if region != Region.MARROW)
+        return sum(outside, 0.0)
 
 
 EMPTY = Cement(np.empty(0, np.int64), np.empty(0, np.float64))
