@@ -8,6 +8,7 @@ picture shows it, not before.
 from __future__ import annotations
 
 from collections.abc import Generator
+from math import ceil
 
 import numpy as np
 
@@ -37,12 +38,12 @@ from game.simulation.placing import bony_depth
 from game.simulation.state import State
 from game.simulation.step import begin
 from game.training.hands import Hand, take_up, tissue_field
-from game.training.plan import Line, oblique, planned_line, stops, stored_position
+from game.training.plan import Line, cannula_length, oblique, planned_line, stops, stored_position
 
 Procedure = Generator[Control, State, None]
 
 ALIQUOT_ML = 0.3  # facts/procedure.md: 0.1-0.3 mL
-SYRINGE_ALIQUOTS, STYLET_ALIQUOTS = 5, 2  # with the bore 2.1 mL a side; facts/procedure.md: 2-4
+SYRINGE_ALIQUOTS = 5  # with the bore 2.1 mL a side; facts/procedure.md: 2-4
 FLOW_UL_S = 100  # 0.1 mL/s: a project choice within a thumb's force
 SPENT_ML = 1e-4  # less than this behind the plunger is none
 SHORT_OF_TIP_ML = 0.003  # a bore is filled to just short of its tip
@@ -98,7 +99,7 @@ class _Expert:
         yield from self.look(oblique(side))
         yield from self.do(Mark(side, self.on_picture(line.entry)))
         yield from self.look("lateral")
-        yield from self.do(TakeCannula(side, self.case.level.gauge, self.case.level.length_mm))
+        yield from self.do(TakeCannula(side, self.case.level.gauge, cannula_length(line)))
         yield from self.to_bone(side, line)
         yield from self.look(oblique(side))
         yield from self.look("lateral")
@@ -141,7 +142,8 @@ class _Expert:
         each. The last ones are what stands in the bore, pushed out by the stylet."""
         yield from self.do(Connect(side))
         bore = self.state.cannulas[side].dead_volume_ml
-        aliquots = [ALIQUOT_ML] * SYRINGE_ALIQUOTS + [bore / STYLET_ALIQUOTS] * STYLET_ALIQUOTS
+        pushes = ceil(bore / ALIQUOT_ML)
+        aliquots = [ALIQUOT_ML] * SYRINGE_ALIQUOTS + [bore / pushes] * pushes
         stretch = (bony_depth(self.state.cannulas[side]) - FOOT_MM) / len(aliquots)
         leaks = 0
         for number, ml in enumerate(aliquots):

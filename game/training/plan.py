@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from game.devices.cannula import LENGTHS_MM
 from game.devices.carm import CArmPose
 from game.geometry.grid import FloatArray
 from game.geometry.views import ViewName, view_angles
@@ -18,6 +19,7 @@ from game.patient.patient import Patient, Side
 from game.simulation.case import Case
 from game.simulation.placing import LAST_STRETCH_MM, LONG_STEP_MM, SHORT_STEP_MM
 
+GRIP_MM = 20.0  # facts/procedure.md
 STEP_MARGIN_MM = 0.4  # the expert stops this far before the longest step allowed
 
 
@@ -63,6 +65,13 @@ def planned_line(case: Case, side: Side, entry_offset: float = 0.0) -> Line:
     direction = approach.target - entry
     direction /= np.linalg.norm(direction)
     return Line(skin_exit(case.patient, entry, direction), entry, approach.target, direction)
+
+
+def cannula_length(line: Line) -> int:
+    """The shortest stocked cannula that leaves a grip outside the skin, mm; the longest where none
+    does (facts/procedure.md: path + 20 mm)."""
+    needed = line.tissue_length + line.bone_length + GRIP_MM
+    return min((n for n in LENGTHS_MM if n >= needed), default=max(LENGTHS_MM))
 
 
 def stops(line: Line) -> list[float]:

@@ -1,9 +1,10 @@
 """The hip bones: a blade between two fitted surfaces, acetabular mass, ischium and pubis.
 
 The blade is described in an upright frame turned by 30 deg: q runs backwards along it, h through
-it towards lateral. Both surfaces are least-squares fits to the mean of 16 real left and right hip
-bones, rounded to 1 mm at 49 knots (rms 1.2-1.7 mm); the outline is read off the same; the lower
-part is read off by eye. Not validated beyond that.
+it towards lateral. Both surfaces were measured on the mean of 16 real left hip bones (pelvis atlas,
+doi 10.1088/1361-6560/ab1456, CC BY 4.0): smooth least-squares surfaces, rounded to 1 mm at 49 knots
+(rms 1.2-1.7 mm); the outline is read off the same; the lower part is read off by eye. So those 16
+bones are no independent test of this shape; others would be.
 """
 
 from __future__ import annotations
