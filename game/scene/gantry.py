@@ -6,10 +6,10 @@ patient; where a real gantry's joints sit is a picture only, the beam is exact.
 
 from __future__ import annotations
 
-from math import cos, sin
+from math import cos, radians, sin
 
 import numpy as np
-from panda3d.core import LineSegs, NodePath, TransparencyAttrib
+from panda3d.core import BitMask32, LineSegs, NodePath, TransparencyAttrib
 
 from game.devices.carm import CArmPose
 from game.geometry.carm import (
@@ -25,6 +25,8 @@ from game.scene.shapes import Mesh, box, cylinder, joined, lathe, node_of, swept
 DETECTOR_AT = SOURCE_TO_DETECTOR_MM - SOURCE_TO_ISOCENTRE_MM
 ARC_RADIUS = 640.0  # everything below is a picture, sizes of a usual mobile C-arm
 ARC_CENTRE = -20.0
+IN_THE_WAY = radians(30.0)  # between the looks at detector and skin: a project choice
+ONLOOKER, OVERVIEWER = BitMask32.bit(0), BitMask32.bit(1)  # which camera sees what
 WHITE = (0.86, 0.88, 0.90, 1.0)
 GREY = (0.45, 0.48, 0.52, 1.0)
 DARK = (0.22, 0.24, 0.27, 1.0)
@@ -54,6 +56,16 @@ class Gantry:
         self.root.setPos(*pose.isocentre)
         self.turning.setMat(matrix_of(across, np.cross(towards, across), towards, np.zeros(3)))
         self._aim(pose, towards, on_skin)
+
+    def stand_aside(self, eye: FloatArray, target: FloatArray) -> None:
+        """Leave the onlooker's picture where the detector would hide what they work on; `eye` and
+        `target` (3,) LPS mm. The overview goes on showing it."""
+        line, out = target - eye, np.array(self.detector_face()) - eye
+        cosine = float(line @ out) / float(np.linalg.norm(line) * np.linalg.norm(out))
+        if cosine > cos(IN_THE_WAY) and np.linalg.norm(out) < np.linalg.norm(line):
+            self.turning.hide(ONLOOKER)
+        else:
+            self.turning.show(ONLOOKER)
 
     def detector_face(self) -> tuple[float, float, float]:
         """The middle of the detector's face as drawn, in the parent's frame, LPS mm."""

@@ -75,8 +75,8 @@ def _placing(case: Case, state: State, memory: Memory, side: Side) -> str:
         return f"Press T to take the cannula for the {side} side"
     if cannula.stage == "held":
         return (
-            "Left drag: tip on the skin, 5 cm towards the feet and 2 cm to the side of the bony "
-            "entry. Right drag: aim at S1. Then wheel up"
+            "Left drag: tip on the skin, towards the feet and outward of the yellow cross. Right "
+            "drag: aim at S1 (U shows the plan). Then wheel up"
         )
     if cannula.stage == "tissue":
         return (
@@ -87,6 +87,8 @@ def _placing(case: Case, state: State, memory: Memory, side: Side) -> str:
 
 
 def _in_bone(case: Case, state: State, memory: Memory, side: Side) -> str:
+    if state.watches[side].through:
+        return "The tip is through a wall of the bone: draw back (wheel down) and look"
     left = way_ahead(case, side, state.cannulas[side])
     if left > AT_TARGET_MM:
         step = 2 if left <= 10.0 else 5

@@ -50,7 +50,7 @@ class Hud:
             card(self._root, rect, colour)
         self._hint = self._text(HINT.left + 14, HINT.top + 26, 18, INK, wrap=HINT.width - 120)
         self._rows = [self._text(STATUS.left + 14, STATUS.top + 22 + 21 * n, 15) for n in range(6)]
-        self._log = [self._text(STATUS.left + 420, STATUS.top + 22 + 21 * n, 14) for n in range(6)]
+        self._log = [self._text(STATUS.left + 420, STATUS.top + 22 + 21 * n, 13) for n in range(6)]
         self._live = self._text(LIVE.left + 2, LIVE.top - 9, 15)
         self._reference = self._text(REFERENCE.left + 2, REFERENCE.top - 7, 13, DIM)
         self._keys(keys)
@@ -122,14 +122,13 @@ class _Bar:
     def __init__(self, parent: NodePath) -> None:
         card(parent, GAUGE, (0.0, 0.0, 0.0, 0.55)).setTransparency(True)
         self._fill = parent.attachNewNode("fill")
-        card(self._fill, Rect(0.0, -1.0, GAUGE.width, 1.0), INK)
+        card(self._fill, Rect(0.0, -1.0, GAUGE.width, 1.0), (1.0, 1.0, 1.0, 1.0))
         self._fill.setPos(GAUGE.left, 0.0, -GAUGE.bottom)
 
     def show(self, share: float) -> None:
         share = max(0.0, min(1.0, share))
         self._fill.setScale(1.0, 1.0, max(1e-3, share * GAUGE.height))
-        self._fill.setColor(min(1.0, 2.0 * share), min(1.0, 2.0 - 2.0 * share), 0.2, 1.0)
-        self._fill.setColorScaleOff()
+        self._fill.setColorScale(min(1.0, 2.0 * share), min(1.0, 2.0 - 2.0 * share), 0.2, 1.0)
 
 
 def _fill(nodes: Sequence[TextNode], lines: Sequence[tuple[str, Colour]]) -> None:

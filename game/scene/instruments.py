@@ -17,7 +17,7 @@ HUBS: dict[Side, tuple[float, float, float, float]] = {
     "right": (0.95, 0.60, 0.10, 1.0),
 }
 STYLET = (0.15, 0.16, 0.18, 1.0)
-SYRINGE = (0.92, 0.92, 0.86, 1.0)
+SYRINGE = (0.70, 0.74, 0.72, 1.0)
 
 
 class Instruments:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from game.scene.hud import ALARM, DIM, GOOD, INK, WARM, Colour, Readings
 from game.scene.monitors import Shown
-from game.scene.sitting import Sitting
+from game.scene.sitting import LOG_LINES, Sitting
 from game.scene.words import (
     NAMES,
     SHORT,
@@ -20,6 +22,7 @@ from game.simulation.placing import bony_depth
 from game.simulation.state import State
 
 HALF_GAUGE_N = 40.0  # fills half the gauge, so that muscle and cortex both show: a project choice
+LOG_WIDTH = 52  # letters that fit beside the readings
 LAMP_UNITS = UNITS_PER_SECOND // 4  # the lamp glows a quarter of a second after a pulse
 
 
@@ -29,13 +32,22 @@ def readings(sitting: Sitting, live: Shown | None, reference: Shown | None) -> R
     return Readings(
         hint=sitting.hint,
         rows=_rows(sitting),
-        log=[(f"{minutes(seconds(x.time))}  {x.text}", x.alarm) for x in sitting.log],
+        log=_log(sitting),
         live=_live(state, live),
         reference="Reference (Z keeps)" if reference is None else _kept(reference),
         resistance=abs(sitting.force) / (abs(sitting.force) + HALF_GAUGE_N),
         force=sitting.force,
         lamp=_lamp(state),
     )
+
+
+def _log(sitting: Sitting) -> list[tuple[str, bool]]:
+    """The newest lines, long ones broken into several rows."""
+    rows: list[tuple[str, bool]] = []
+    for line in sitting.log:
+        text = f"{minutes(seconds(line.time))}  {line.text}"
+        rows += [(part, line.alarm) for part in wrap(text, LOG_WIDTH, subsequent_indent=" " * 8)]
+    return rows[-LOG_LINES:]
 
 
 def _rows(sitting: Sitting) -> list[tuple[str, Colour]]:

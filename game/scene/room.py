@@ -10,9 +10,10 @@ import json
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 import numpy as np
 from panda3d import core
@@ -34,11 +35,12 @@ from game.scene.body import Body
 from game.scene.camera import Camera, overview
 from game.scene.compute import Compute
 from game.scene.desk import KEYS, Inputs, Wish
-from game.scene.gantry import DETECTOR_AT, Gantry
+from game.scene.gantry import DETECTOR_AT, ONLOOKER, OVERVIEWER, Gantry
 from game.scene.hud import Hud, font
 from game.scene.instruments import Instruments
 from game.scene.layout import CANVAS, OVERVIEW, STAGE, Window
 from game.scene.monitors import Monitors
+from game.scene.pen import Pen
 from game.scene.pick import skin_hit
 from game.scene.placement import camera_matrix, room_from_patient
 from game.scene.readings import readings
@@ -49,7 +51,7 @@ from game.simulation.control import Mark
 from game.simulation.state import State
 
 FRAME_S = 1.0 / 60.0  # no more frames than ticks
-STATUS_S = 0.25  # between status lines
+STATUS_S = 0.1  # between status lines
 BACKGROUND = (0.07, 0.09, 0.11, 1.0)
 SETTINGS = """
 window-title Sacrosim
@@ -59,6 +61,8 @@ multisamples 0
 sync-video false
 audio-library-name null
 notify-level-display error
+notify-level-device fatal
+print-pipe-types false
 textures-power-2 none
 show-frame-rate-meter false
 """
@@ -75,9 +79,9 @@ def open_room(
     try:
         with Compute(case) as compute:
             sitting = Sitting(case, patient_path, compute.solve, _publisher(compute))
-            room = Room(base, sitting, compute)
+            keyboard = Keyboard(base)
             with Kept():
-                run(room, status_to)
+                run(Room(base, sitting, compute, keyboard), keyboard, status_to)
             return sitting.close()
     finally:
         base.destroy()
@@ -111,10 +115,10 @@ class Kept:
         return isinstance(error, Exception | KeyboardInterrupt)
 
 
-def run(room: Room, status_to: TextIO | None) -> None:
+def run(room: Room, keyboard: Keyboard, status_to: TextIO | None) -> None:
     """Frame after frame until the case is finished or the window is closed."""
     before = told = time.perf_counter()
-    while not (room.sitting.over or room.closed):
+    while not (room.sitting.over or keyboard.closed):
         now = time.perf_counter()
         room.frame(now - before)
         before = now
@@ -124,7 +128,7 @@ def run(room: Room, status_to: TextIO | None) -> None:
         time.sleep(max(0.0, FRAME_S - (time.perf_counter() - now)))
 
 
-def _publisher(compute: Compute) -> Any:
+def _publisher(compute: Compute) -> Callable[[State], None]:
     """Hears every state: cement begins at once, a new pulse asks for its picture."""
     last = -1
 
@@ -141,22 +145,21 @@ def _publisher(compute: Compute) -> Any:
 class Room:
     """Everything drawn, over one ShowBase that is handed in; reads a Sitting, never its inside."""
 
-    def __init__(self, base: Any, sitting: Sitting, compute: Compute) -> None:
-        self.sitting, self._base, self._compute = sitting, base, compute
-        self.closed = False
-        self._keyboard = Keyboard(base)
+    def __init__(self, base: Any, sitting: Sitting, compute: Compute, hands: Hands) -> None:
+        self.sitting, self._base, self._compute, self._hands = sitting, base, compute, hands
+        self.frames = 0
         base.disableMouse()
         base.setBackgroundColor(*BACKGROUND)
-        base.win.setCloseRequestEvent("close-window")
-        base.accept("close-window", self._close)
         self._patient = base.render.attachNewNode("patient-frame")
         self._patient.setMat(room_from_patient())
         _light(base.render)
         self._body = Body(self._patient, sitting.case)
         self.gantry = Gantry(self._patient)
-        self._instruments = Instruments(self._patient)
+        self.instruments = Instruments(self._patient)
+        self._pen = Pen(self._patient, sitting.case.patient)
         self._canvas = base.pixel2d.attachNewNode("canvas")
         self.monitors = Monitors(self._canvas)
+        base.camNode.setCameraMask(ONLOOKER)
         _look(base.camLens, sitting.desk.camera)
         self.hud = Hud(self._canvas, font(), KEYS)
         self._seen: tuple[Any, ...] = ()
@@ -168,18 +171,19 @@ class Room:
         """Input, ticks, and one picture of it all on the screen."""
         window = self._fit()
         shown = None if self.monitors.live is None else self.monitors.live.pose
-        inputs = self._keyboard.inputs(window)
+        inputs = self._hands.inputs(window)
         wish = self.sitting.frame(elapsed, inputs, shown)
         self._show_pictures(wish, inputs)
         self.show()
         self._base.taskMgr.step()
+        self.frames += 1
 
     def status(self) -> dict[str, object]:
         """What is on the screen as plain numbers; `monitor_s` is when the live picture was taken,
-        seconds, None before the first."""
+        seconds, None before the first; `frame` counts frames."""
         live = self.monitors.live
         shown = None if live is None else seconds(live.state.tube.last_exposure)
-        return {**status(self.sitting), "monitor_s": shown}
+        return {**status(self.sitting), "monitor_s": shown, "frame": self.frames}
 
     def show(self) -> None:
         """Bring every node up to the sitting's state."""
@@ -188,7 +192,9 @@ class Room:
         if self._seen != (state.carm.pose,):
             self._seen = (state.carm.pose,)
             self.gantry.show(state.carm.pose, self._laser(state))
-        self._instruments.show(state)
+        eye = sitting.desk.camera
+        self.gantry.stand_aside(eye.position, np.array(eye.target))
+        self.instruments.show(state)
         if sitting.desk.clear != self._clear:
             self._clear = sitting.desk.clear
             self._body.see_through(self._clear)
@@ -200,8 +206,10 @@ class Room:
             self.monitors.show(done[1], done[0])
         if wish.keep:
             self.monitors.keep()
-        if inputs.mouse is not None and any(isinstance(a, Mark) for a in wish.actions):
-            self.monitors.mark(*inputs.mouse)
+        for mark in (action for action in wish.actions if isinstance(action, Mark)):
+            if inputs.mouse is not None and self.monitors.live is not None:
+                self.monitors.mark(*inputs.mouse)
+                self._pen.draw(mark, self.monitors.live.pose)
 
     def _laser(self, state: State) -> FloatArray | None:
         """Where the line from the detector's middle meets the skin."""
@@ -223,15 +231,23 @@ class Room:
         self._canvas.setScale(window.scale)
         return window
 
-    def _close(self) -> None:
-        self.closed = True
+
+class Hands(Protocol):
+    """Where a frame's input comes from."""
+
+    def inputs(self, window: Window) -> Inputs:
+        """What was done since the last call."""
 
 
 class Keyboard:
-    """Collects keys and mouse from Panda3D's events until a frame asks for them."""
+    """Keys and mouse of Panda3D's window, collected until a frame asks for them; `closed` once the
+    window shall close."""
 
     def __init__(self, base: Any) -> None:
         self._base = base
+        self.closed = False
+        base.win.setCloseRequestEvent("close-window")
+        base.accept("close-window", self._close)
         self._held: set[str] = set()
         self._pressed: list[str] = []
         thrower = base.buttonThrowers[0].node()
@@ -256,6 +272,9 @@ class Keyboard:
     def _up(self, key: str) -> None:
         self._held.discard(key)
 
+    def _close(self) -> None:
+        self.closed = True
+
 
 def _look(lens: Any, camera: Camera) -> None:
     lens.setFov(camera.field_deg)
@@ -266,6 +285,7 @@ def _look(lens: Any, camera: Camera) -> None:
 def _second_camera(base: Any, camera: Camera) -> Any:
     """A display region over the stage's corner that shows the room from further away."""
     node = core.Camera("overview")
+    node.setCameraMask(OVERVIEWER)
     _look(node.getLens(), camera)
     path = base.render.attachNewNode(node)
     path.setMat(base.render, camera_matrix(camera) * room_from_patient())

@@ -107,8 +107,8 @@ class Sitting:
         """One tick of 1/60 s."""
         control = self._control(wish)
         self.state = step(self.case, self.state, control, self._solve)
-        self._publish(self.state)
         self._recorder.add(control, self.state)
+        self._publish(self.state)
         self.album.watch(self.state)
         self.memory = self.memory.after(self.state)
         for event in self.state.events:
@@ -162,7 +162,7 @@ class Sitting:
 
     def _take_fresh(self, side: Side) -> None:
         """A cannula from the tray waits in the hand, above the skin of its side."""
-        x, y, z = self.desk_target(side)
+        x, y, z = self._above_the_back(side)
         view = replace(
             self.state.servo_view(side), tip=(x, y + HOVER_MM, z), direction=(0.0, -1.0, 0.0)
         )
@@ -170,8 +170,8 @@ class Sitting:
         self._aim = (0.0, 0.0)
         self.desk = replace(self.desk, side=side, hand_on=True)
 
-    def desk_target(self, side: Side) -> Point:
-        """A place above the back, on the side asked for; it says nothing of where to go in."""
+    def _above_the_back(self, side: Side) -> Point:
+        """A place of the skin on the side asked for; it says nothing of where to go in."""
         x, y, z = self.desk.camera.target
         return x + (40.0 if side == "left" else -40.0), y, z
 

@@ -113,14 +113,14 @@ def event_words(event: Event) -> str | None:
     """One event as a line of the log; None for what needs no telling."""
     match event:
         case Refused():
-            return f"Not possible: {event.reason}"
+            return f"Refused: {event.reason}"
         case Exposed() if not event.fluoroscopy:
             hands = "" if event.hands_out else ", HANDS IN THE BEAM"
             return f"Picture: {NAMES[event.view]}{hands}"
         case CannulaTaken():
             return f"{event.gauge}G {event.length} mm cannula taken for the {event.side}"
         case Marked():
-            return f"Entry marked on the {NAMES[event.view]} picture"
+            return f"Entry marked, {SHORT[event.view]}"
         case SkinEntered():
             return f"Through the skin, {event.side}"
         case BoneEntered():
