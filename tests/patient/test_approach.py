@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from game.patient.approach import long_axis, skin_exit
-from game.patient.build import build
-from game.patient.importer import read_segmentation
 from game.patient.patient import SIDES, Patient, Region, Side, Structure
+from game.patient.store import open_patient
 
 RADIUS_MM = 1.525  # 11G
 ENTRY_MM = 12.0  # of the path, where the sacrum's edge is thin
@@ -18,7 +17,7 @@ ENTRY_MM = 12.0  # of the path, where the sacrum's edge is thin
 
 @pytest.fixture(scope="module")
 def patient(shared_data: Path) -> Patient:
-    return build(read_segmentation(shared_data / "pelvic-ct"))
+    return open_patient(shared_data / "pelvic-ct")
 
 
 @pytest.mark.parametrize("side", SIDES)

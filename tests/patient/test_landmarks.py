@@ -15,7 +15,7 @@ from game.patient.landmarks.endplate import endplate_corners
 from game.patient.landmarks.frame import midsagittal, unrolled
 from game.patient.landmarks.tunnels import cone_distance
 from game.patient.patient import Landmark
-from game.patient.resample import bones_of
+from game.patient.resample import bones_of, levels_of
 from game.patient.segmentation import Bones
 
 TRUTH = tomllib.loads(
@@ -32,7 +32,8 @@ WITHIN_MM = {"s1_endplate_centre": 3.0, "si_caudal": 3.0, "s3_lateral": 5.0, "fo
 @pytest.fixture(scope="module", params=list(FOLDER))
 def scan(request: pytest.FixtureRequest, shared_data: Path) -> tuple[str, Bones]:
     """A scan's name and its bones, scanner LPS mm."""
-    return request.param, bones_of(read_segmentation(shared_data / FOLDER[request.param]))
+    segmentation = read_segmentation(shared_data / FOLDER[request.param])
+    return request.param, bones_of(segmentation, levels_of(segmentation))
 
 
 def test_against_landmarks_read_by_eye(scan: tuple[str, Bones]) -> None:

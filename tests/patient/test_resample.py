@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from game.geometry.grid import FloatArray, Grid
 from game.geometry.views import Anatomy
-from game.patient.distance import distance_of, on_grid, redistanced
+from game.patient.distance import distance_of, on_grid
 from game.patient.lumbosacral import parted_at_s1
 from game.patient.patient import Plane, Structure
-from game.patient.resample import body_of, bones_of
+from game.patient.redistance import redistanced
+from game.patient.resample import body_of, bones_of, levels_of
 from game.patient.segmentation import Segmentation
 from game.patient.surfaces import surface_of
 
@@ -166,14 +167,15 @@ def dummy() -> Segmentation:
 
 
 def test_bones_lie_where_the_labels_do() -> None:
-    bones = bones_of(dummy())
+    bones = bones_of(dummy(), levels_of(dummy()))
     assert bones.grid.spacing == 0.75
     fields = (bones.sacrum, bones.hip["left"], bones.hip["right"], bones.spine)
     places = ([0.0, 0, 0], [40.0, 0, 0], [-40.0, 0, 0], [0.0, 0, 37])
     inside = [[bones.grid.sample(f, np.array([p]), 50.0)[0] < 0 for p in places] for f in fields]
     assert np.array_equal(inside, np.eye(4, dtype=bool))
     wall = bones.grid.sample(bones.sacrum, np.array([[0.0, 25.0, 0.0]]), 50.0)
-    assert wall[0] == pytest.approx(5.0, abs=0.9)  # half a voxel of 1.5 mm, and the label's own
+    # the last labelled centre lies at 18.5 mm, so the label's face at 19.25
+    assert wall[0] == pytest.approx(25.0 - 19.25, abs=0.3)
 
 
 def test_the_column_at_s1_is_parted_anew_only_where_vertebrae_have_no_labels() -> None:
@@ -194,7 +196,8 @@ def test_the_column_at_s1_is_parted_anew_only_where_vertebrae_have_no_labels() -
 
 def test_the_body_is_whole_and_its_bones_never_overlap() -> None:
     segmentation = dummy()
-    body = body_of(segmentation, bones_of(segmentation), np.zeros(3))
+    levels = levels_of(segmentation)
+    body = body_of(segmentation, levels, bones_of(segmentation, levels), np.zeros(3))
     assert body.grid.spacing == 1.0
     volumes = np.bincount(body.structures.ravel(), minlength=14) * body.grid.voxel_ml
     truth = np.bincount(segmentation.structures.ravel(), minlength=14) * 6.75 / 1000.0
