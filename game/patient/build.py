@@ -8,16 +8,26 @@ from dataclasses import replace
 import numpy as np
 
 from game.geometry.grid import FloatArray, Grid, Point
+from game.geometry.views import axes_from_left
 from game.patient.cortex import cortex_of
 from game.patient.density import drawn_hounsfield
 from game.patient.distance import on_grid
 from game.patient.fracture import fracture_sheet
 from game.patient.landmarks import find_landmarks, open_foramina, planes_and_anatomy
+from game.patient.landmarks.frame import Frame, unrolled
 from game.patient.lumbosacral import parted_at_s1
 from game.patient.patient import SIDES, Landmark, Patient, Plane, Structure, Surface
 from game.patient.regions import region_map
-from game.patient.resample import Body, body_of, bones_of
+from game.patient.resample import (
+    Body,
+    body_of,
+    bones_again,
+    bones_of,
+    levels_again,
+    levels_of,
+)
 from game.patient.segmentation import Bones, Segmentation
+from game.patient.shell import COARSE_MM, NOTE, shelled
 from game.patient.surfaces import surface_of
 
 DISC_REACH_MM = 14.0  # above the S1 endplate; the disc is 10-12 mm high
@@ -29,23 +39,28 @@ def build(segmentation: Segmentation) -> Patient:
     """The patient whom a segmentation shows, its origin moved to the S1 endplate's centre.
 
     Raises PatientError where a bone is missing or the landmarks cannot be placed."""
-    found = bones_of(segmentation)
+    levels = levels_of(segmentation)
+    found = bones_of(segmentation, levels)
     landmarks = find_landmarks(found, segmentation.known)
     centre = landmarks["s1_endplate_centre"].point
     segmentation, bones, landmarks = _moved(segmentation, found, landmarks, centre)
     planes, anatomy = planes_and_anatomy(bones, landmarks)
     parted = parted_at_s1(segmentation, planes["s1_endplate"], anatomy)
     if parted is not segmentation:
-        segmentation, bones = parted, bones_of(parted)
-    carved = open_foramina(bones, landmarks).sacrum
-    bones = replace(bones, sacrum=np.maximum(bones.sacrum, carved))  # opening never adds bone
-    region = region_map(bones, landmarks, planes)
+        segmentation, levels = parted, levels_again(parted, levels)
+        bones = bones_again(parted, levels, bones)
+    middle = planes["midsagittal"]
+    ribbon = unrolled(bones, Frame(middle.point, axes_from_left(middle.normal)))
+    bones = open_foramina(bones, landmarks, ribbon)
+    region = region_map(bones, landmarks, planes, ribbon)
     cortex = cortex_of(region, bones.grid)
-    body = body_of(segmentation, bones, np.zeros(3))
+    body = body_of(segmentation, levels, bones, np.zeros(3))
     _lay_disc(body, anatomy.axes, planes)
     hounsfield = body.hounsfield
     if hounsfield is None:
         hounsfield = drawn_hounsfield(body, anatomy.axes, cortex, bones.grid)
+    elif max(segmentation.spacing) > COARSE_MM:
+        hounsfield = shelled(body, cortex, bones.grid, max(segmentation.spacing))
     return Patient(
         name=segmentation.name,
         source=segmentation.source,
@@ -136,6 +151,8 @@ def _assumed(segmentation: Segmentation, landmarks: Mapping[str, Landmark]) -> t
     notes = ["cortical thickness is assumed from the literature (0.5-2 mm by side), not measured"]
     if segmentation.hounsfield is None:
         notes.append("density is drawn by structure: osteoporosis with alar voids, no CT")
+    elif max(segmentation.spacing) > COARSE_MM:
+        notes.append(NOTE.format(max(segmentation.spacing)))
     guessed = sorted(name for name, mark in landmarks.items() if mark.estimated)
     if guessed:
         notes.append(f"estimated, not seen: {', '.join(guessed)}")

@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy.ndimage import (
     distance_transform_edt,
     gaussian_filter,
     grey_closing,
-    map_coordinates,
 )
 
 from game.geometry.grid import FloatArray, Grid
-from game.geometry.views import axes_from_left
-from game.patient.landmarks.frame import Frame, Ribbon, unrolled
+from game.patient.landmarks.frame import Frame, Ribbon
 from game.patient.landmarks.tunnels import (
     canal_box,
     cone_distance,
@@ -39,16 +38,14 @@ COARSE = 4  # voxels per step of the smooth coordinates
 
 
 def region_map(
-    bones: Bones, landmarks: Mapping[str, Landmark], planes: Mapping[str, Plane]
+    bones: Bones, landmarks: Mapping[str, Landmark], planes: Mapping[str, Plane], ribbon: Ribbon
 ) -> NDArray[np.uint8]:
     """`Region` codes [x, y, z] on the grid of `bones`; `landmarks` and `planes` in its frame, LPS
-    mm. Whatever is negative in `bones.sacrum` is MARROW."""
-    middle = planes["midsagittal"]
-    frame = Frame(middle.point, axes_from_left(middle.normal))
-    ribbon = unrolled(bones, frame)
+    mm; `ribbon` unrolls the sacrum before its foramina were opened. Whatever is negative in
+    `bones.sacrum` is MARROW."""
     t, x, r = _coordinates(bones.grid, ribbon)
     region = _around(bones, ribbon, landmarks, planes, (t, x, r))
-    _lay_disc(region, bones, frame, planes["s1_endplate"])
+    _lay_disc(region, bones, ribbon.frame, planes["s1_endplate"])
     _lay_joints(region, bones, x)
     _lay_tunnels(region, bones, ribbon, landmarks, (t, x, r))
     region[bones.sacrum < 0] = Region.MARROW
@@ -97,9 +94,10 @@ def _around(
     joint_end = max(
         float(ribbon.locate(landmarks[f"si_caudal_{side}"].point[None])[0, 0]) for side in SIDES
     )
-    width = np.interp(t.ravel(), np.arange(len(half)), half).reshape(t.shape)
-    beside = (t > joint_end) & (np.abs(x) > width)
-    region[beside | (t > len(ribbon.curve) - 1.0)] = Region.LATERAL
+    below = np.nonzero(t > joint_end)
+    width = np.interp(t[below], np.arange(len(half)), half)
+    beside = (np.abs(x[below]) > width) | (t[below] > len(ribbon.curve) - 1.0)
+    region[tuple(n[beside] for n in below)] = Region.LATERAL
     return region
 
 
@@ -117,11 +115,33 @@ def _middle_and_width(ribbon: Ribbon) -> tuple[FloatArray, FloatArray]:
 def _looked_up(
     image: FloatArray, t: FloatArray, x: FloatArray, ribbon: Ribbon
 ) -> NDArray[np.float32]:
-    column = (x - ribbon.across[0]) / (ribbon.across[1] - ribbon.across[0])
-    out = map_coordinates(
-        image.astype(np.float32), [t.ravel(), column.ravel()], order=1, mode="nearest"
+    out = np.empty(t.shape, np.float32)
+    shift = float(ribbon.across[0])
+    _bilinear(
+        np.ascontiguousarray(image, np.float32),
+        np.ascontiguousarray(t),
+        np.ascontiguousarray(x),
+        shift,
+        1.0 / float(ribbon.across[1] - shift),
+        out,
     )
-    return out.reshape(t.shape)
+    return out
+
+
+@njit(nogil=True, cache=True)
+def _bilinear(image, t, x, shift, per_mm, out):  # type: ignore[no-untyped-def]
+    """`image` at row t and column (x - shift) * per_mm, held at its rim."""
+    rows, columns = image.shape
+    for i in range(t.shape[0]):
+        for j in range(t.shape[1]):
+            for k in range(t.shape[2]):
+                u = min(max(t[i, j, k], 0.0), rows - 1.0)
+                v = min(max((x[i, j, k] - shift) * per_mm, 0.0), columns - 1.0)
+                a, b = min(int(u), rows - 2), min(int(v), columns - 2)
+                u, v = u - a, v - b
+                low = (1 - v) * image[a, b] + v * image[a, b + 1]
+                high = (1 - v) * image[a + 1, b] + v * image[a + 1, b + 1]
+                out[i, j, k] = (1 - u) * low + u * high
 
 
 def _height(grid: Grid, point: FloatArray, normal: FloatArray) -> NDArray[np.float32]:
@@ -161,16 +181,15 @@ def _lay_tunnels(
     canal, foramina = tunnels(ribbon, landmarks)
     nearest = np.full(region.shape, np.float32(TUNNEL_MM))
     box = canal_box(bones.grid, canal, TUNNEL_MM)
-    points = voxel_points(bones.grid, box)
-    tube = canal.distance(points.reshape(-1, 3)).reshape(points.shape[:3])
-    _claim(region, nearest, box, tube, Region.CANAL)
-    inside = _enveloped(ribbon, at)
+    _claim(region, nearest, box, canal.distance(bones.grid, box), Region.CANAL)
+    surfaces = _bridged(ribbon.ventral, -1.0), _bridged(ribbon.dorsal, 1.0)
     for tunnel in foramina:
         for ends, radii in zip(tunnel.ends, tunnel.radii, strict=True):
             box = near_box(bones.grid, ends, float(radii.max()) + TUNNEL_MM)
             points = voxel_points(bones.grid, box)
             tube = cone_distance(points.reshape(-1, 3), ends, radii).reshape(points.shape[:3])
-            _claim(region, nearest, box, np.where(inside[box], tube, np.inf), tunnel.region)
+            inside = _enveloped(ribbon, surfaces, (at[0][box], at[1][box], at[2][box]))
+            _claim(region, nearest, box, np.where(inside, tube, np.inf), tunnel.region)
 
 
 def _claim(
@@ -185,10 +204,14 @@ def _claim(
     nearest[box][closer] = tube[closer]
 
 
-def _enveloped(ribbon: Ribbon, at: tuple[FloatArray, FloatArray, FloatArray]) -> NDArray[np.bool_]:
+def _enveloped(
+    ribbon: Ribbon,
+    surfaces: tuple[FloatArray, FloatArray],
+    at: tuple[FloatArray, FloatArray, FloatArray],
+) -> NDArray[np.bool_]:
     """Whether each voxel lies between the ventral and the dorsal surface, foramina bridged."""
     t, x, r = at
-    ventral, dorsal = _bridged(ribbon.ventral, -1.0), _bridged(ribbon.dorsal, 1.0)
+    ventral, dorsal = surfaces
     return (r > _looked_up(ventral, t, x, ribbon) - ENVELOPE_MM) & (
         r < _looked_up(dorsal, t, x, ribbon) + ENVELOPE_MM
     )

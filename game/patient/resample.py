@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from game.geometry.grid import FloatArray, Grid, Point
-from game.patient.distance import Distance, distance_of, on_grid, redistanced
+from game.patient.distance import Distance, distance_of, on_grid
 from game.patient.errors import PatientError
 from game.patient.patient import SIDES, Side, Structure
+from game.patient.redistance import redistanced
 from game.patient.segmentation import Bones, Segmentation
 from game.patient.soft_tissue import BODY_HU, FAT_HU
 
@@ -22,6 +23,7 @@ MARGIN_MM = 14.0  # of the bone grid around the sacrum: SI joints, L5, the dorsa
 VENTRAL_MM = 26.0  # before it: a promontory whose label was drawn as spine lies up to 15 mm ahead
 ABOVE_MM, BELOW_MM = 130.0, 150.0  # of the body grid from S1: a lateral picture's field
 SKIN_MM = 2.0  # thickness of the skin; project choice
+_S1_BELOW_MM, _S1_ABOVE_MM = 45.0, 15.0  # S1 endplate from the top of the sacrum's label, at most
 _PAD_MM = 9.0  # around a structure's box, so that its distance is seen on both sides
 _COARSE_MM = 3.0  # soft tissue is taken at about this step: its borders need no more
 METAL_HU = 1800  # as the importer's
@@ -37,6 +39,27 @@ BONE_STRUCTURES = (
 )
 
 Slices = tuple[slice, slice, slice]
+Index = tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """One structure's smoothed signed distance, mm, at the source's own voxels within its box and
+    9 mm around it; `first` is the index of its first voxel. See `distance_of` for far values."""
+
+    first: Index
+    distance: Distance
+
+    def on(self, segmentation: Segmentation, grid: Grid, order: int = 1) -> Distance:
+        """Read at `grid`'s voxels, in the frame of `segmentation`; its edge goes on beyond it."""
+        origin = np.array(self.first) * segmentation.spacing + segmentation.origin
+        return on_grid(self.distance, _point(origin), segmentation.spacing, grid, order)
+
+    def box(self, segmentation: Segmentation) -> tuple[FloatArray, FloatArray]:
+        """Its first and last voxel's centre, mm."""
+        step = np.array(segmentation.spacing)
+        low = np.array(self.first) * step + segmentation.origin
+        return low, low + (np.array(self.distance.shape) - 1) * step
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,52 +75,103 @@ class Body:
     levels: Mapping[Structure, tuple[Grid, Distance]]
 
 
-def bones_of(segmentation: Segmentation) -> Bones:
+def levels_of(segmentation: Segmentation) -> dict[Structure, Level]:
+    """Every bone and the discs, as far up and down as a body may reach that has its S1 endplate
+    within 45 mm below and 15 mm above the sacrum's top; LPS mm."""
+    boxes = _boxes(segmentation)
+    if Structure.SACRUM not in boxes:
+        return {}
+    top = _box_points(segmentation, boxes[Structure.SACRUM])[1][2]
+    bottom, top = top - _S1_BELOW_MM - BELOW_MM, top + _S1_ABOVE_MM + ABOVE_MM
+    found = {}
+    for code in (Structure.SACRUM, *BONE_STRUCTURES, Structure.DISC):
+        if code in boxes:
+            low, high = _box_points(segmentation, boxes[code])
+            low[2], high[2] = max(low[2], bottom), min(high[2], top)
+            if low[2] <= high[2]:
+                found[code] = _level(segmentation, code, low, high)
+    return found
+
+
+def levels_again(
+    segmentation: Segmentation, levels: Mapping[Structure, Level]
+) -> dict[Structure, Level]:
+    """`levels` of a segmentation whose column at S1 was parted anew."""
+    fresh = dict(levels)
+    for code, box in _boxes(segmentation).items():
+        if code in (Structure.SACRUM, Structure.SPINE, Structure.DISC):
+            fresh[code] = _level(segmentation, code, *_box_points(segmentation, box))
+    return fresh
+
+
+def _level(segmentation: Segmentation, code: Structure, low: FloatArray, high: FloatArray) -> Level:
+    crop, first = _crop(segmentation, low - _PAD_MM, high + _PAD_MM)
+    return Level(first, distance_of(segmentation.structures[crop] == code, segmentation.spacing))
+
+
+def bones_of(segmentation: Segmentation, levels: Mapping[Structure, Level]) -> Bones:
     """Signed distances at 0.75 mm around the sacrum, in the segmentation's frame (LPS mm).
 
-    Raises PatientError where sacrum, a hip bone or the spine is not there."""
-    boxes = _boxes(segmentation)
-    low, high = _box_points(segmentation, _present(segmentation, boxes, Structure.SACRUM))
-    origin = low - np.array([MARGIN_MM, VENTRAL_MM, MARGIN_MM])
-    count = np.ceil((high + MARGIN_MM - origin) / BONE_MM).astype(int) + 1
+    The spine's is true near its surface only. Raises PatientError where sacrum, a hip bone or the
+    spine is not there."""
+    low, high = _present(segmentation, levels, Structure.SACRUM).box(segmentation)
+    origin = low + _PAD_MM - np.array([MARGIN_MM, VENTRAL_MM, MARGIN_MM])
+    count = np.ceil((high - _PAD_MM + MARGIN_MM - origin) / BONE_MM).astype(int) + 1
     grid = Grid(_point(origin), BONE_MM, (int(count[0]), int(count[1]), int(count[2])))
-    lowest = Structure.L5 if Structure.L5 in boxes else Structure.SPINE
-
-    def bone(code: Structure) -> Distance:
-        _present(segmentation, boxes, code)
-        level = _level_on(segmentation, code, grid, order=3 if code == Structure.SACRUM else 1)
-        try:
-            return redistanced(level, BONE_MM)
-        except ValueError:
-            raise PatientError(
-                f"{segmentation.name}: {code.name.lower()} does not come within {MARGIN_MM:g} mm "
-                "of the sacrum"
-            ) from None
-
-    return Bones(grid, bone(Structure.SACRUM), {s: bone(_HIP[s]) for s in SIDES}, bone(lowest))
+    hip = {side: _true(segmentation, levels, _HIP[side], grid) for side in SIDES}
+    lowest = Structure.L5 if Structure.L5 in levels else Structure.SPINE
+    spine = _present(segmentation, levels, lowest).on(segmentation, grid)
+    return Bones(grid, _true(segmentation, levels, Structure.SACRUM, grid), hip, spine)
 
 
-def body_of(segmentation: Segmentation, bones: Bones, centre: FloatArray) -> Body:
+def bones_again(
+    segmentation: Segmentation, levels: Mapping[Structure, Level], bones: Bones
+) -> Bones:
+    """`bones` of a segmentation whose column at S1 was parted anew, on the same grid."""
+    sacrum = _true(segmentation, levels, Structure.SACRUM, bones.grid)
+    return replace(bones, sacrum=sacrum, spine=levels[Structure.SPINE].on(segmentation, bones.grid))
+
+
+def _true(
+    segmentation: Segmentation, levels: Mapping[Structure, Level], code: Structure, grid: Grid
+) -> Distance:
+    level = _present(segmentation, levels, code)
+    try:
+        order = 3 if code == Structure.SACRUM else 1
+        return redistanced(level.on(segmentation, grid, order), BONE_MM)
+    except ValueError:
+        raise PatientError(
+            f"{segmentation.name}: {code.name.lower()} does not come within {MARGIN_MM:g} mm "
+            "of the sacrum"
+        ) from None
+
+
+def body_of(
+    segmentation: Segmentation,
+    levels: Mapping[Structure, Level],
+    bones: Bones,
+    centre: FloatArray,
+) -> Body:
     """The body at 1 mm around `centre` (3,), the S1 endplate; the sacrum is taken from `bones`.
 
     All in one frame, LPS mm."""
     grid = _body_grid(segmentation, float(centre[2]))
-    skin = _coarse_level(segmentation, segmentation.structures != Structure.AIR, grid)
+    skin = _coarse_level(segmentation, Structure.SKIN, grid)
     hounsfield = None
     if segmentation.hounsfield is not None:
         real = on_grid(segmentation.hounsfield, segmentation.origin, segmentation.spacing, grid)
         hounsfield = np.rint(real).astype(np.int16)
         del real
     tissue = _tissue(segmentation, hounsfield, grid)
-    _lay_discs(tissue, segmentation, grid)
+    _lay_discs(tissue, segmentation, levels, grid)
     tissue[skin > -SKIN_MM] = Structure.SKIN
     tissue[skin > 0] = Structure.AIR
-    levels = _bone_levels(segmentation, bones, grid)
-    depth = _lay_bones(tissue, levels, grid)
+    parts = _bone_levels(segmentation, levels, bones, grid)
+    depth = _lay_bones(tissue, parts, grid)
     if hounsfield is not None:
         tissue[hounsfield > METAL_HU] = Structure.METAL
-    levels[Structure.SKIN] = (grid, skin)
-    return Body(grid, tissue, depth, hounsfield, levels)
+    parts[Structure.SKIN] = (grid, skin)
+    return Body(grid, tissue, depth, hounsfield, parts)
 
 
 def _tissue(
@@ -109,35 +183,36 @@ def _tissue(
         tissue[hounsfield >= FAT_HU] = Structure.MUSCLE
         tissue[hounsfield < BODY_HU] = Structure.GAS
         return tissue
-    firm = segmentation.structures >= Structure.MUSCLE
-    tissue[_coarse_level(segmentation, firm, grid) < 0] = Structure.MUSCLE
+    tissue[_coarse_level(segmentation, Structure.MUSCLE, grid) < 0] = Structure.MUSCLE
     return tissue
 
 
 def _bone_levels(
-    segmentation: Segmentation, bones: Bones, grid: Grid
+    segmentation: Segmentation, levels: Mapping[Structure, Level], bones: Bones, grid: Grid
 ) -> dict[Structure, tuple[Grid, Distance]]:
     part = _part(grid, np.array(bones.grid.origin), _end(bones.grid))
     step = (bones.grid.spacing,) * 3
-    levels = {Structure.SACRUM: (part, on_grid(bones.sacrum, bones.grid.origin, step, part))}
-    boxes = _boxes(segmentation)
+    made = {Structure.SACRUM: (part, on_grid(bones.sacrum, bones.grid.origin, step, part))}
     for code in BONE_STRUCTURES:
-        if code not in boxes:
+        if code not in levels:
             continue
-        low, high = _box_points(segmentation, boxes[code])
+        low, high = levels[code].box(segmentation)
         if high[2] < grid.origin[2] or low[2] > _end(grid)[2]:
             continue
-        part = _part(grid, low - _PAD_MM, high + _PAD_MM)
-        levels[code] = (part, _level_on(segmentation, code, part, order=1))
-    return levels
+        part = _part(grid, low, high)
+        made[code] = (part, levels[code].on(segmentation, part))
+    return made
 
 
-def _lay_discs(tissue: NDArray[np.uint8], segmentation: Segmentation, grid: Grid) -> None:
-    boxes = _boxes(segmentation)
-    if Structure.DISC in boxes:
-        low, high = _box_points(segmentation, boxes[Structure.DISC])
-        part = _part(grid, low - _PAD_MM, high + _PAD_MM)
-        level = _level_on(segmentation, Structure.DISC, part, order=1)
+def _lay_discs(
+    tissue: NDArray[np.uint8],
+    segmentation: Segmentation,
+    levels: Mapping[Structure, Level],
+    grid: Grid,
+) -> None:
+    if Structure.DISC in levels:
+        part = _part(grid, *levels[Structure.DISC].box(segmentation))
+        level = levels[Structure.DISC].on(segmentation, part)
         tissue[_slices(grid, part)][level < 0] = Structure.DISC
 
 
@@ -160,11 +235,11 @@ def _boxes(segmentation: Segmentation) -> dict[Structure, Slices]:
 
 
 def _present(
-    segmentation: Segmentation, boxes: Mapping[Structure, Slices], code: Structure
-) -> Slices:
-    if code not in boxes:
+    segmentation: Segmentation, levels: Mapping[Structure, Level], code: Structure
+) -> Level:
+    if code not in levels:
         raise PatientError(f"{segmentation.name}: there is no {code.name.lower()} in it")
-    return boxes[code]
+    return levels[code]
 
 
 def _box_points(segmentation: Segmentation, box: Slices) -> tuple[FloatArray, FloatArray]:
@@ -174,15 +249,7 @@ def _box_points(segmentation: Segmentation, box: Slices) -> tuple[FloatArray, Fl
     return low, np.array([s.stop - 1 for s in box]) * step + origin
 
 
-def _level_on(segmentation: Segmentation, code: Structure, grid: Grid, order: int) -> Distance:
-    """One structure's smoothed distance, made at the source's voxels, read at `grid`'s."""
-    low, high = np.array(grid.origin), _end(grid)
-    crop, origin = _crop(segmentation, low - _PAD_MM, high + _PAD_MM)
-    level = distance_of(segmentation.structures[crop] == code, segmentation.spacing)
-    return on_grid(level, origin, segmentation.spacing, grid, order)
-
-
-def _crop(segmentation: Segmentation, low: FloatArray, high: FloatArray) -> tuple[Slices, Point]:
+def _crop(segmentation: Segmentation, low: FloatArray, high: FloatArray) -> tuple[Slices, Index]:
     step, origin = np.array(segmentation.spacing), np.array(segmentation.origin)
     shape = np.array(segmentation.structures.shape)
     first = np.clip(np.floor((low - origin) / step), 0, shape - 2).astype(int)
@@ -192,17 +259,20 @@ def _crop(segmentation: Segmentation, low: FloatArray, high: FloatArray) -> tupl
         slice(int(first[1]), int(last[1]) + 1),
         slice(int(first[2]), int(last[2]) + 1),
     )
-    return box, _point(origin + first * step)
+    return box, (box[0].start, box[1].start, box[2].start)
 
 
-def _coarse_level(segmentation: Segmentation, mask: NDArray[np.bool_], grid: Grid) -> Distance:
-    """The distance of a soft-tissue border, from every second voxel where the source is fine."""
+def _coarse_level(segmentation: Segmentation, least: Structure, grid: Grid) -> Distance:
+    """The distance to where codes from `least` up begin, from every second or third voxel where
+    the source is fine."""
     low, high = np.array(grid.origin), _end(grid)
-    crop, origin = _crop(segmentation, low - _PAD_MM, high + _PAD_MM)
+    crop, first = _crop(segmentation, low - _PAD_MM, high + _PAD_MM)
+    origin = _point(np.array(first) * segmentation.spacing + segmentation.origin)
     skip = [max(1, int(_COARSE_MM / s)) for s in segmentation.spacing]
     x, y, z = segmentation.spacing
     spacing = (x * skip[0], y * skip[1], z * skip[2])
-    level = distance_of(mask[crop][:: skip[0], :: skip[1], :: skip[2]], spacing, rounds=1)
+    thin = segmentation.structures[crop][:: skip[0], :: skip[1], :: skip[2]]
+    level = distance_of(thin >= least, spacing, rounds=1)
     return on_grid(level, origin, spacing, grid)
 
 

@@ -21,11 +21,21 @@ def surface_of(level: Distance, grid: Grid, coarsest: int = 1) -> Surface:
     Raises ValueError where `level` has no inside."""
     if not level.min() < 0:
         raise ValueError("the level has no surface; it must be negative inside")
-    for skip in range(1, coarsest + 1):
-        made = _marched(level, grid, skip)
-        if len(made.faces) <= MOST_FACES:
-            break
-    return made
+    skip = 1
+    while skip < coarsest and 2 * _crossings(level < 0, skip) > MOST_FACES:
+        skip += 1
+    return _marched(level, grid, skip)
+
+
+def _crossings(inside: NDArray[np.bool_], skip: int) -> int:
+    """How many edges of every `skip`-th voxel cross the surface: the vertices that marching cubes
+    makes of it, and half its faces."""
+    thin = np.pad(inside[::skip, ::skip, ::skip], 1)
+    count = 0
+    for axis in range(3):
+        line = np.moveaxis(thin, axis, 0)
+        count += int(np.count_nonzero(line[1:] != line[:-1]))
+    return count
 
 
 def _marched(level: Distance, grid: Grid, skip: int) -> Surface:

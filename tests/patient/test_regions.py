@@ -44,5 +44,6 @@ def test_what_lies_around_the_sacrum(patient: Patient) -> None:
     assert at(patient, s2 - 30.0 * np.array([0.0, 1.0, 0.0])) == Region.PRESACRAL
     assert at(patient, s2 + 35.0 * np.array([0.0, 1.0, 0.0])) == Region.DORSAL
     for side, joint in zip(SIDES, (Region.SI_JOINT_LEFT, Region.SI_JOINT_RIGHT), strict=True):
-        assert at(patient, marks[f"si_caudal_{side}"].point) == joint
+        towards_hip = left if side == "left" else -left  # these labels touch: no gap to stand in
+        assert at(patient, marks[f"si_caudal_{side}"].point + 1.5 * towards_hip) == joint
         assert at(patient, marks[f"cephalad_ala_{side}"].point + 5.0 * up) == Region.CEPHALAD

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from game.geometry.grid import FloatArray, Grid
-from game.patient.landmarks.frame import Frame, Ribbon, midsagittal, unrolled
+from game.patient.landmarks.frame import Frame, Ribbon
 from game.patient.landmarks.reading import endplate_normal
 from game.patient.patient import FORAMINA, SIDES, Landmark, Region
 from game.patient.segmentation import Bones
@@ -33,8 +33,6 @@ BODY_MM = (20.0, 8.0)  # bone before the canal at the foot of S1 (20.1/17.7, Man
 CANAL_ABOVE_MM = 25.0  # of the spinal canal above the S1 endplate; project choice
 LAMINA_MM = 3.0  # bone left behind the canal; project choice
 BEYOND_MM = 3.0  # how far a tunnel runs past the surface it opens on; project choice
-S1_BLOCK_MM = (30.0, 24.0, 34.0)  # half breadth, half depth, height of the S1 body that a label may
-# have lent to the spine; facts/anatomy.md, roomy
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,26 +57,25 @@ class Canal:
     half_depth: FloatArray
     open: bool
 
-    def distance(self, points: FloatArray) -> FloatArray:
-        """Signed distance (n,) of LPS points (n, 3) to the canal's wall, mm, negative inside."""
-        local = self.frame.local(points)
-        apart, near = cKDTree(self.line).query(local[:, 1:])
-        flat = np.maximum(self.half_breadth - self.half_depth, 0.0)[near]
-        return np.hypot(np.maximum(np.abs(local[:, 0]) - flat, 0.0), apart) - self.half_depth[near]
+    def distance(self, grid: Grid, box: tuple[slice, slice, slice]) -> NDArray[np.float32]:
+        """Signed distance to the canal's wall, mm, negative inside, at a box of voxels."""
+        first = grid.point_from_index(np.array([s.start for s in box]))
+        out = np.empty([s.stop - s.start for s in box], np.float32)
+        start = self.frame.axes @ (first - self.frame.origin)
+        step = np.ascontiguousarray(self.frame.axes.T * grid.spacing)
+        flat = np.maximum(self.half_breadth - self.half_depth, 0.0)
+        _tube(start, step, self.line, flat, self.half_depth, out)
+        return out
 
 
-def open_foramina(bones: Bones, landmarks: Mapping[str, Landmark]) -> Bones:
-    """`bones` with canal and S1-S4 foramina carved out of the sacrum where they are closed, and
-    with the S1 body taken back where its label was drawn as spine."""
-    frame = midsagittal(bones)
-    bones = _whole_s1(bones, frame, landmarks)
-    canal, foramina = tunnels(unrolled(bones, frame), landmarks)
+def open_foramina(bones: Bones, landmarks: Mapping[str, Landmark], ribbon: Ribbon) -> Bones:
+    """`bones` with canal and S1-S4 foramina carved out of the sacrum where they are
+    closed; `ribbon` unrolls that sacrum."""
+    canal, foramina = tunnels(ribbon, landmarks)
     sacrum = bones.sacrum.copy()
     if not canal.open:
         box = canal_box(bones.grid, canal, 2.0)
-        points = voxel_points(bones.grid, box)
-        tube = canal.distance(points.reshape(-1, 3)).reshape(points.shape[:3])
-        sacrum[box] = np.maximum(sacrum[box], -tube)
+        sacrum[box] = np.maximum(sacrum[box], -canal.distance(bones.grid, box))
     for tunnel in foramina:
         if not tunnel.open:
             for ends, radii in zip(tunnel.ends, tunnel.radii, strict=True):
@@ -210,25 +207,32 @@ def voxel_points(grid: Grid, box: tuple[slice, slice, slice]) -> FloatArray:
     return grid.point_from_index(index)
 
 
+@njit(nogil=True, cache=True)
+def _tube(start, step, line, flat, half_depth, out):  # type: ignore[no-untyped-def]
+    """Distances to a flat tube from the voxels at start + i step[0] + j step[1] + k step[2]: the
+    nearest of every fourth point of `line`, then of those beside it."""
+    last = len(line) - 1
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            for k in range(out.shape[2]):
+                x = start[0] + i * step[0, 0] + j * step[1, 0] + k * step[2, 0]
+                p = start[1] + i * step[0, 1] + j * step[1, 1] + k * step[2, 1]
+                s = start[2] + i * step[0, 2] + j * step[1, 2] + k * step[2, 2]
+                best, near = np.inf, 0
+                for n in range(0, last + 1, 4):
+                    square = (line[n, 0] - p) ** 2 + (line[n, 1] - s) ** 2
+                    if square < best:
+                        best, near = square, n
+                for n in range(max(near - 3, 0), min(near + 3, last) + 1):
+                    square = (line[n, 0] - p) ** 2 + (line[n, 1] - s) ** 2
+                    if square < best:
+                        best, near = square, n
+                aside = max(abs(x) - flat[near], 0.0)
+                out[i, j, k] = (aside * aside + best) ** 0.5 - half_depth[near]
+
+
 def _carve(sacrum: NDArray[np.float32], grid: Grid, ends: FloatArray, radii: FloatArray) -> None:
     box = near_box(grid, ends, float(radii.max()) + 2.0)
     points = voxel_points(grid, box)
     tube = cone_distance(points.reshape(-1, 3), ends, radii).reshape(points.shape[:3])
     sacrum[box] = np.maximum(sacrum[box], -tube)
-
-
-def _whole_s1(bones: Bones, frame: Frame, landmarks: Mapping[str, Landmark]) -> Bones:
-    """The part of the spine's label that lies in the S1 body, under the endplate, given back."""
-    normal = endplate_normal(landmarks, frame.axes)
-    centre = landmarks["s1_endplate_centre"].point
-    breadth, depth, height = S1_BLOCK_MM
-    box = near_box(bones.grid, centre[None], breadth + height)
-    away = voxel_points(bones.grid, box) - centre
-    up = away @ normal
-    across, back = np.abs(away @ frame.axes[0]), np.abs(away @ np.cross(frame.axes[0], normal))
-    block = np.maximum.reduce([up, -height - up, across - breadth, back - depth])
-    sacrum, spine = bones.sacrum.copy(), bones.spine.copy()
-    lent = np.maximum(spine[box], block)
-    sacrum[box] = np.minimum(sacrum[box], lent)
-    spine[box] = np.maximum(spine[box], -block)
-    return replace(bones, sacrum=sacrum, spine=spine)
