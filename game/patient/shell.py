@@ -8,6 +8,8 @@ own mass is kept, and a thick or dense cortex stays denser than a thin one.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -48,19 +50,22 @@ def shelled(
     fields = _fields(body, body.hounsfield, thick, spacing)
     usual = ~_beside_metal(body) & (body.depth < (SMEAR[1] + 1) * spacing)
     made = body.hounsfield.copy()
-    for first in range(0, made.shape[0], _SLAB):
-        at = slice(first, first + _SLAB)
+    for at in _slabs(made.shape[0]):
         real, depth = made[at].astype(np.float32), body.depth[at]
-        x, y, z = body.grid.point_from_index(np.array([first, 0, 0]))
+        x, y, z = body.grid.point_from_index(np.array([at.start, 0, 0]))
         shape = (len(real), *made.shape[1:])
-        if len(real) < 2:
-            break
         slab = Grid((float(x), float(y), float(z)), body.grid.spacing, shape)
         marrow, soft, dense = (_read(field, body.grid, slab) for field in fields)
         bare = _bare(real, depth, marrow, soft, spacing)
         drawn = bare + dense * _shell_share(depth, thick[at])
         made[at][usual[at]] = np.rint(drawn[usual[at]]).astype(np.int16)
     return made
+
+
+def _slabs(count: int) -> list[slice]:
+    """Runs of about `_SLAB` planes that cover `count`, none of them a single plane."""
+    edges = list(range(0, max(count - 1, 1), _SLAB))
+    return [slice(a, b) for a, b in pairwise([*edges, count])]
 
 
 def _fields(

@@ -11,7 +11,7 @@ from game.patient.cortex import OTHER_BONES_MM
 from game.patient.distance import on_grid
 from game.patient.patient import Structure
 from game.patient.resample import Body
-from game.patient.shell import shelled
+from game.patient.shell import _slabs, shelled
 
 RADIUS_MM, SPACING_MM = 22.0, 3.0
 SOFT, MARROW, CORTEX = 50.0, 150.0, 1150.0  # HU
@@ -81,3 +81,10 @@ def test_metal_stays(ball: Body) -> None:
     made = shelled(with_nail, np.ones(GRID.shape, np.float32), GRID, SPACING_MM)
     assert ball.hounsfield is not None
     assert np.array_equal(made[34:36, 34:36, 53:62], ball.hounsfield[34:36, 34:36, 53:62])
+
+
+@pytest.mark.parametrize("count", [2, 31, 32, 33, 34, 64, 65, 66, 97])
+def test_the_slabs_cover_every_plane_once_and_none_is_single(count: int) -> None:
+    planes = [n for at in _slabs(count) for n in range(at.start, at.stop)]
+    assert planes == list(range(count))
+    assert min(at.stop - at.start for at in _slabs(count)) >= 2
