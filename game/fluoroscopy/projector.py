@@ -8,18 +8,20 @@ taken to go on as its end slice, so that a tilted beam meets no cut through the 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from game.devices.beam import DENSITIES, Material
+from game.fluoroscopy.blur import enlarged
 from game.fluoroscopy.joseph import AIR, BONE, SOFT, trace_parallel, trace_serial
 from game.geometry.carm import Projection
 from game.geometry.grid import Grid
 from game.patient.patient import Patient, Structure
 
 POSES_KEPT = 6  # 6.3 MB each at 512 x 512; project choice
+COARSE = 4  # project choice: with it a first picture keeps to its time
 AROUND = 3.0  # so that a ray of any slope begins and ends in air
 SKIN_HU = -900  # below it is air: bounds the body; project choice
 
@@ -52,6 +54,14 @@ class AreaDensities:
     def cement(self) -> NDArray[np.float32]:
         return self.values[Material.CEMENT]
 
+    @property
+    def water(self) -> NDArray[np.float32]:
+        """Grams per cm2 (h, w) of all but steel: about cm of water that scatters as much."""
+        tissue = self.values[Material.BONE] + self.values[Material.SOFT]
+        tissue += self.values[Material.FAT]
+        tissue += self.values[Material.CEMENT]
+        return tissue
+
 
 class Projector:
     """Projects one patient; keeps the area densities of the last few poses. Not thread-safe."""
@@ -66,15 +76,26 @@ class Projector:
         self._trace = trace_parallel if parallel else trace_serial
         self._kept: OrderedDict[Projection, AreaDensities] = OrderedDict()
 
-    def areas(self, projection: Projection) -> AreaDensities:
-        """Bone, soft tissue, fat and implanted steel of the patient; no cannula, no cement."""
+    def areas(self, projection: Projection, coarse: bool = False) -> AreaDensities:
+        """Bone, soft tissue, fat and implanted steel of the patient; no cannula, no cement.
+
+        `coarse` traces one ray for `COARSE` x `COARSE` pixels and draws them out linearly, unless
+        the pose is kept already or the picture's side is not a multiple of `COARSE`; a coarse
+        result is not kept, so that the next picture at the pose can be a full one."""
         kept = self._kept.pop(projection, None)
+        if kept is None and coarse and projection.size % COARSE == 0:
+            return self._coarse(projection)
         if kept is None:
             kept = self._project(projection)
         self._kept[projection] = kept
         if len(self._kept) > POSES_KEPT:
             self._kept.popitem(last=False)
         return kept
+
+    def _coarse(self, projection: Projection) -> AreaDensities:
+        size, pixel = projection.size // COARSE, projection.pixel_mm * COARSE
+        small = self._project(replace(projection, size=size, pixel_mm=pixel)).values
+        return AreaDensities(np.stack([enlarged(material, COARSE) for material in small]))
 
     def _project(self, projection: Projection) -> AreaDensities:
         size, grid = projection.size, self.patient.body
