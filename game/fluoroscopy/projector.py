@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from math import pi
 
 import numpy as np
 from numpy.typing import NDArray
 
 from game.devices.beam import DENSITIES, Material
 from game.fluoroscopy.blur import enlarged
-from game.fluoroscopy.joseph import AIR, BONE, SOFT, trace_parallel, trace_serial
+from game.fluoroscopy.joseph import AIR, BONE, SOFT, paired, trace_parallel, trace_serial
 from game.geometry.carm import Projection
 from game.geometry.grid import Grid
 from game.patient.patient import Patient, Structure
@@ -25,7 +26,9 @@ COARSE = 4  # project choice: with it a first picture keeps to its time
 AROUND = 3.0  # so that a ray of any slope begins and ends in air
 SKIN_HU = -900  # below it is air: bounds the body; project choice
 
-Bounds = tuple[NDArray[np.float64], NDArray[np.float64]]  # lowest and highest (2,) voxel index
+# Directions (8, 2) in the x-y plane, 22.5 degrees apart from x on, and the body's lowest and
+# highest extent (8,) along each, voxels.
+Bounds = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +73,9 @@ class Projector:
         """`parallel` spreads a projection over all cores: only for the one thread that owns
         parallel kernels (two such threads abort the process under numba's workqueue layer)."""
         self.patient = patient
-        self.tissue, self._metal = _without_metal(patient)
+        self.tissue, metal = _without_metal(patient)
+        self._words = paired(self.tissue)
+        self._metal = None if metal is None else paired(metal)
         self._metal_bounds = _bounds(patient.structures == Structure.METAL)
         self._bounds = _bounds(patient.hounsfield > SKIN_HU)
         self._trace = trace_parallel if parallel else trace_serial
@@ -100,7 +105,7 @@ class Projector:
     def _project(self, projection: Projection) -> AreaDensities:
         size, grid = projection.size, self.patient.body
         values = np.zeros((len(Material), size, size), np.float32)
-        self._integrate(self.tissue, self._bounds, projection, values[:3])
+        self._integrate(self._words, self._bounds, projection, values[:3])
         if self._metal is not None:
             within = np.empty((3, size, size), np.float32)
             self._integrate(self._metal, self._metal_bounds, projection, within)
@@ -111,17 +116,15 @@ class Projector:
 
     def _integrate(
         self,
-        volume: NDArray[np.int16],
+        words: NDArray[np.int32],
         bounds: Bounds,
         projection: Projection,
         out: NDArray[np.float32],
     ) -> None:
         grid = self.patient.body
-        low, high = bounds
         self._trace(
-            volume,
-            low,
-            high,
+            words,
+            bounds,
             grid.index_from_point(np.array(projection.source)),
             grid.index_from_point(projection.pixel(0.0, 0.0)),
             np.array(projection.right) * (projection.pixel_mm / grid.spacing),
@@ -152,13 +155,16 @@ def _without_metal(patient: Patient) -> tuple[NDArray[np.int16], NDArray[np.int1
 
 
 def _bounds(inside: NDArray[np.bool_]) -> Bounds:
-    """The first and last index along x and y of what is inside, and `AROUND` voxels beyond."""
-    body = np.any(inside, axis=2)
-    low, high = [], []
-    for axis in range(2):
-        filled = np.flatnonzero(np.any(body, axis=1 - axis))
-        if len(filled) == 0:
-            return np.zeros(2), np.zeros(2)
-        low.append(max(filled[0] - AROUND, 0.0))
-        high.append(min(filled[-1] + AROUND, inside.shape[axis] - 1.001))
-    return np.array(low), np.array(high)
+    """A hull around what is inside, and `AROUND` voxels beyond, within the volume."""
+    turns = np.arange(8) * (pi / 8.0)
+    normals = np.stack([np.cos(turns), np.sin(turns)], axis=1)
+    normals[np.abs(normals) < 1e-12] = 0.0
+    body = np.argwhere(np.any(inside, axis=2))
+    if len(body) == 0:
+        return normals, np.zeros(8), np.zeros(8)
+    along = body @ normals.T
+    low, high = along.min(axis=0) - AROUND, along.max(axis=0) + AROUND
+    for axis, direction in ((0, 0), (1, 4)):
+        low[direction] = max(low[direction], 0.0)
+        high[direction] = min(high[direction], inside.shape[axis] - 1.001)
+    return normals, low, high
