@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from game.devices.beam import Material
 from game.devices.carm import CArmPose
 from game.fluoroscopy.cement import fill
 from game.fluoroscopy.detector import PANEL, Detector, detected
@@ -92,6 +93,24 @@ def scene_areas(
 def save_png(picture: Picture, path: Path) -> None:
     """Writes the picture as an 8-bit grey PNG; raises OSError where that cannot be."""
     Image.fromarray(picture.pixels).save(path, format="PNG")
+
+
+def save_arrays(
+    path: Path, areas: AreaDensities, signal: NDArray[np.float32], geometry: Projection
+) -> None:
+    """Writes a NumPy archive of what is behind a picture; raises OSError where that cannot be.
+
+    `area_densities` (5, h, w), g/cm2, in the order of `materials`; `signal` (h, w), keV/mm2 at the
+    panel; `matrix` (3, 4) as `Projection.matrix`; `pixel_mm` at the panel; `source`, LPS mm."""
+    np.savez_compressed(
+        path,
+        area_densities=areas.values,
+        materials=np.array([material.name.lower() for material in Material]),
+        signal=signal,
+        matrix=geometry.matrix(),
+        pixel_mm=geometry.pixel_mm,
+        source=np.array(geometry.source),
+    )
 
 
 def _caption(case: Case, state: State) -> str:
