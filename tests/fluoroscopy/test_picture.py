@@ -20,7 +20,7 @@ from game.devices.tube import Tube
 from game.fluoroscopy.detector import Detector
 from game.fluoroscopy.display import MONITOR, shown, side_letters
 from game.fluoroscopy.projector import Projector
-from game.fluoroscopy.render import render, save_png
+from game.fluoroscopy.render import exposed, render, save_arrays, save_png
 from game.fluoroscopy.spectrum import transmitted, unattenuated
 from game.geometry.carm import projection
 from game.patient.patient import Structure
@@ -186,3 +186,16 @@ def test_a_first_picture_looks_like_the_full_one() -> None:
     assert np.corrcoef(first.ravel(), full.ravel())[0, 1] > 0.97
     again = render(case, state, projector, 256, coarse=True).pixels
     assert np.array_equal(again, full), "a kept pose is never coarse"
+
+
+def test_arrays_behind_a_picture(tmp_path: Path) -> None:
+    case, state, projector = lead_case((0.0, 0.0, 0.0), AP)
+    geometry = state.picture_pose.projection(64)
+    areas, signal = projector.areas(geometry), exposed(case, state, projector, geometry)
+    save_arrays(tmp_path / "x.npz", areas, signal, geometry)
+    with np.load(tmp_path / "x.npz") as kept:
+        assert list(kept["materials"]) == ["bone", "soft", "fat", "steel", "cement"]
+        assert np.array_equal(kept["area_densities"], areas.values)
+        assert np.array_equal(kept["signal"], signal)
+        seen = kept["matrix"] @ (5.0, -7.0, 9.0, 1.0)
+    assert seen[:2] / seen[2] == pytest.approx(geometry.project(np.array([[5.0, -7.0, 9.0]]))[0])
