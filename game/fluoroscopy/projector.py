@@ -100,7 +100,11 @@ class Projector:
     def _coarse(self, projection: Projection) -> AreaDensities:
         size, pixel = projection.size // COARSE, projection.pixel_mm * COARSE
         small = self._project(replace(projection, size=size, pixel_mm=pixel)).values
-        return AreaDensities(np.stack([enlarged(material, COARSE) for material in small]))
+        values = np.zeros((len(Material), projection.size, projection.size), np.float32)
+        for material, plane in enumerate(small):
+            if plane.any():
+                values[material] = enlarged(plane, COARSE)
+        return AreaDensities(values)
 
     def _project(self, projection: Projection) -> AreaDensities:
         size, grid = projection.size, self.patient.body
