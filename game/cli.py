@@ -66,6 +66,8 @@ class View(StrEnum):
     LATERAL = "lateral"
     OBLIQUE_LEFT = "oblique-left"
     OBLIQUE_RIGHT = "oblique-right"
+    INLET = "inlet"
+    OUTLET = "outlet"
 
 
 PatientOption = Annotated[
@@ -253,7 +255,9 @@ def import_patient(
 @app.command()
 def xray(
     view: Annotated[View, typer.Option(help="Which view.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="A PNG file.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="A .png, or a .npz of what is behind it.")
+    ],
     patient: PatientOption = None,
     seed: SeedOption = 0,
     size: Annotated[int, typer.Option(min=64, max=2048, help="Pixels across.")] = 512,
@@ -263,13 +267,13 @@ def xray(
     Example: sacrosim xray --patient scans/pelvis --view oblique-left -o oblique.png
     """
     from game.fluoroscopy.projector import Projector
-    from game.fluoroscopy.render import render, save_png
+    from game.fluoroscopy.render import exposed, render, save_arrays, save_png, scene_areas
     from game.simulation.control import Control, Expose, Recall
     from game.simulation.step import begin, step
     from game.training.plan import stored_position
 
-    if out.suffix.lower() != ".png":
-        raise BadInput(f"-o {out}: the file must end in .png")
+    if out.suffix.lower() not in (".png", ".npz"):
+        raise BadInput(f"-o {out}: the file must end in .png or .npz")
     case = _case(_level("both-sides"), patient, seed, out.parent)
     with _working(f"projecting {view.value}"):
         goal = stored_position(case, view.value)
@@ -277,9 +281,15 @@ def xray(
         while state.carm.moving:
             state = step(case, state, Control())
         state = step(case, state, Control(actions=(Expose(),)))
-        picture = render(case, state, Projector(case.patient), size)
+        projector = Projector(case.patient)
+        picture = render(case, state, projector, size)
         out.parent.mkdir(parents=True, exist_ok=True)
-        save_png(picture, out)
+        if out.suffix.lower() == ".png":
+            save_png(picture, out)
+        else:
+            areas = scene_areas(state, projector, picture.projection)
+            signal = exposed(case, state, projector, picture.projection)
+            save_arrays(out, areas, signal, picture.projection)
     screen.print(f"{picture.caption}: {out}")
 
 

@@ -2,7 +2,8 @@
 
 Sixteen energy bins from 15 to 120 keV with the barium K-edge (37.44 keV) as an edge. The tables
 are made by benchmarks/build_xray_tables.py from xraydb and SpekPy; assets/MANIFEST.toml has their
-sources. Tungsten anode of 12 deg behind 3 mm Al and 0.1 mm Cu. No heel effect.
+sources. Tungsten anode of 12 deg behind 3 mm Al and 0.1 mm Cu, on the beam's axis: the heel effect
+is the picture's (game/fluoroscopy/field.py).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import atan2, cos, radians, sin
 
-from game.geometry.carm import Projection, projection
+from game.geometry.carm import DETECTOR_MM, Projection, projection
 from game.geometry.grid import Point
 
 TURN_RATE = radians(20.0)  # rad/s, both axes; a project choice, mobile C-arms turn 10-25 deg/s
@@ -22,9 +22,10 @@ class CArmPose:
     secondary: float
     isocentre: Point
 
-    def projection(self, size: int = 512) -> Projection:
-        """The cone-beam geometry of this pose for a picture of `size` x `size` pixels."""
-        return projection(self.primary, self.secondary, self.isocentre, size)
+    def projection(self, size: int = 512, field_mm: float = DETECTOR_MM) -> Projection:
+        """The cone-beam geometry of this pose for a picture of `size` x `size` pixels of the
+        panel's middle `field_mm`."""
+        return projection(self.primary, self.secondary, self.isocentre, size, field_mm)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,10 @@ projector    area densities per pose, kept for the last few poses
 instruments  exact chords of the cannulas
 cement       cement voxels laid on the detector, volume kept
 spectrum     polychromatic attenuation
-detector     scatter, blur, noise of the pulse
-display      logarithm, window and level, side markers
+field        heel, inverse square, collimation
+scatter      scattered radiation by thickness, field, gap, kV and grid
+detector     grid, blur, noise of the pulse
+blur         the Gaussians of detector and display
+display      logarithm, window and level, orientation, side markers
 render       all of it in order
 """

@@ -1,52 +1,91 @@
-"""The flat panel: scatter laid over the primary, blur, and the noise of one pulse.
-
-Scatter is a smooth pedestal: a fixed share of the primary, spread by a kernel of 75/512 of the
-picture (facts/fluoroscopy.md: Love & Kruger 1987). The share, 0.5 behind a 10:1 grid, lies between
-the facts' 0.2-0.4 AP and 0.4-1.0 lateral; it does not follow thickness, field or kV, and neither
-primary nor scatter is weakened by the grid. Not validated.
-"""
+"""The flat panel: scatter laid over the primary, grid, blur, and the noise of one pulse."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, zoom
 
-SCATTER_TO_PRIMARY = 0.5
-SCATTER_FWHM = 75.0 / 512.0  # of the picture's side
+from game.fluoroscopy.blur import SIGMA, blurred
+from game.fluoroscopy.field import lit, open_field
+from game.fluoroscopy.scatter import FULL_FIELD_MM, GRID_PRIMARY, pedestal
+
 # mm at the detector: a 0.6 mm focal spot at magnification 1.92 (0.55), facts/fluoroscopy.md.
 FOCAL_FWHM_MM = 0.55
 PANEL_FWHM_MM = 0.35  # 0.6 mm CsI; project choice
 ELECTRONIC_KEV_MM = 300.0  # rms x mm: as quantum noise at about 1 nGy; project choice
-_SIGMA = 1.0 / 2.3548  # of a Gaussian of full width at half maximum 1
+COLLIMATION = (0.1, 1.0)
+MAGNIFICATION = (1.0, 3.0)  # to a third of the panel, as image intensifiers of 23 to 11 cm and less
+FRAMES = (1, 16)
+
+
+@dataclass(frozen=True)
+class Detector:
+    """How the panel is used: whether a 10:1 `grid` is on it; `collimation`, the open share of the
+    picture's side; `magnification`, by reading only the panel's middle; `frames`, how many pulses
+    are averaged (as if nothing moved between them). Raises ValueError outside the ranges above."""
+
+    grid: bool = True
+    collimation: float = 1.0
+    magnification: float = 1.0
+    frames: int = 1
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in (
+            ("collimation", COLLIMATION),
+            ("magnification", MAGNIFICATION),
+            ("frames", FRAMES),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"{name} is {value}; it must be {low} to {high}")
+
+    @property
+    def primary(self) -> float:
+        """What the grid passes of the primary."""
+        return GRID_PRIMARY if self.grid else 1.0
+
+    @property
+    def side_mm(self) -> float:
+        """Side of the irradiated field at the isocentre, mm."""
+        return FULL_FIELD_MM * self.collimation / self.magnification
+
+
+PANEL = Detector()
 
 
 def detected(
     mean: NDArray[np.float32],
     variance: NDArray[np.float32],
+    water_cm: NDArray[np.float32],
     pixel_mm: float,
+    kvp: float,
     generator: np.random.Generator,
+    detector: Detector = PANEL,
 ) -> NDArray[np.float32]:
-    """One pulse's picture (h, w), keV/mm2, from the primary's mean and variance per mm2.
+    """One pulse's picture (h, w), keV/mm2 as on the beam's axis, from the primary's mean and
+    variance per mm2 behind `water_cm` (h, w) of water.
 
     Noise is Gaussian with the compound-Poisson variance of primary and scatter per pixel, plus the
-    panel's own; then the scintillator blurs both. Not below 0."""
-    blurred = gaussian_filter(mean, FOCAL_FWHM_MM * _SIGMA / pixel_mm)
-    pedestal = scatter(mean)
-    share = 1.0 + pedestal / np.maximum(mean, 1e-6)
-    spread = np.sqrt(variance * share / pixel_mm**2 + (ELECTRONIC_KEV_MM / pixel_mm) ** 2)
-    noise = generator.standard_normal(mean.shape, dtype=np.float32)
-    signal = blurred + pedestal + spread * noise
-    signal = gaussian_filter(signal, PANEL_FWHM_MM * _SIGMA / pixel_mm)
-    return np.asarray(np.maximum(signal, 0.0), np.float32)
-
-
-def scatter(primary: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The scatter pedestal (h, w) of a primary picture; computed on a quarter of its sides."""
-    step = 4 if primary.shape[0] % 4 == 0 else 1
-    size = primary.shape[0] // step
-    coarse = primary.reshape(size, step, size, step).mean(axis=(1, 3))
-    spread = gaussian_filter(coarse, SCATTER_FWHM * size * _SIGMA, mode="nearest")
-    if step > 1:
-        spread = zoom(spread, step, order=1, mode="nearest", grid_mode=True)
-    return np.asarray(SCATTER_TO_PRIMARY * spread, np.float32)
+    panel's own; then the scintillator blurs both, and the empty field is divided out. Not below 0;
+    0 where the collimator shuts the beam out."""
+    size = len(mean)
+    field = open_field(size, pixel_mm)
+    window = lit(size, detector.collimation)
+    primary = np.zeros_like(mean)
+    primary[window, window] = detector.primary * (mean * field)[window, window]
+    # What the grid does to scatter is in its ratio to the primary behind the grid.
+    over = pedestal(primary, water_cm, pixel_mm, kvp, detector.side_mm, detector.grid)
+    photon = variance / np.maximum(mean, np.float32(1e-6))  # keV
+    quanta = (primary + over) * photon * np.float32(1.0 / pixel_mm**2)
+    quanta += np.float32((ELECTRONIC_KEV_MM / pixel_mm) ** 2)
+    noise: NDArray[np.float32] = np.sqrt(quanta)
+    noise *= generator.standard_normal(mean.shape, dtype=np.float32)
+    signal = blurred(primary, FOCAL_FWHM_MM * SIGMA / pixel_mm) + over
+    noise *= np.float32(detector.frames**-0.5)
+    signal += noise
+    signal = np.maximum(blurred(signal, PANEL_FWHM_MM * SIGMA / pixel_mm), np.float32(0)) / field
+    out = np.zeros(mean.shape, np.float32)
+    out[window, window] = signal[window, window]
+    return out

@@ -11,14 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from scipy.ndimage import gaussian_filter
 
+from game.fluoroscopy.blur import blurred, enlarged, reduced, spread, step_for
+from game.fluoroscopy.field import lit
 from game.geometry.carm import Projection
 from game.geometry.grid import FloatArray
 
 MARGIN = 8  # the automatic level leaves out 1/8 of the side all around; project choice
 
+SAMPLES = 192  # about so many samples along a side set the levels; project choice
 NEAR = 1.8  # the automatic level looks at what is no thinner than this below the median; same
+
+Sampled = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,9 @@ class Display:
     of the grain; what is fainter than `coring` times the grain's spread is quenched. What is more
     than `latitude` thinner than the median is burnt out (air beside the patient). The automatic
     window runs between the `low` and `high` percentiles of the middle of the field, each moved out
-    from the median by a share `headroom`, so that a cannula does not set it."""
+    from the median by a share `headroom`, so that a cannula does not set it; by hand it
+    is moved by `level` and made `width` times as wide. `sharpen` is the edge enhancement. `flip` is
+    left to right; `turns` are quarter turns clockwise, after it."""
 
     equalise: float = 0.75
     equalise_mm: float = 16.0
@@ -43,56 +49,120 @@ class Display:
     low: float = 3.0
     high: float = 94.0
     headroom: float = 0.3
+    level: float = 0.0
+    width: float = 1.0
     invert: bool = False
+    flip: bool = False
+    turns: int = 0
 
 
 MONITOR = Display()
 
 
 def shown(
-    signal: NDArray[np.float32], full: float, pixel_mm: float, display: Display = MONITOR
+    signal: NDArray[np.float32],
+    full: float,
+    pixel_mm: float,
+    display: Display = MONITOR,
+    collimation: float = 1.0,
 ) -> NDArray[np.uint8]:
     """8-bit grey values (h, w) of a detector signal (h, w); `full` is the signal without patient.
 
-    Values beyond the window are cut to black and white."""
-    density = -np.log(np.maximum(signal, full * 1e-6) / full)
-    thinnest = np.median(_middle(density)) - display.latitude
-    density = np.maximum(density, thinnest)
-    broad = gaussian_filter(density, display.equalise_mm / pixel_mm, mode="nearest")
-    median = float(np.median(_middle(broad)))
-    thick = _middle(broad) > median - NEAR
-    slope = (1.0 - display.equalise) / display.span
-    bent = display.span * np.tanh(slope * (broad - median))
-    density = density - broad + bent
-    low, high = _window(_middle(density)[thick], display)
-    fine = density - gaussian_filter(density, display.sharpen_mm / pixel_mm, mode="nearest")
-    grain = display.coring * 1.4826 * float(np.median(np.abs(_middle(fine))))
-    kept = fine**2 / (fine**2 + grain**2 + 1e-12)
-    grey = (density - fine + (1.0 + display.sharpen) * kept * fine - low) / (high - low)
+    Values beyond the window are cut to black and white; what the collimator shuts out is black.
+    Levels are read off about every hundredth of the picture's side. The picture is not yet flipped
+    or turned."""
+    size = len(signal)
+    density = -np.log(np.maximum(signal, np.float32(full * 1e-6)) / np.float32(full))
+    middle = _middle(size, collimation)
+    thinnest = np.median(density[middle]) - display.latitude
+    density = np.maximum(density, np.float32(thinnest))
+    window = lit(size, collimation)
+    if collimation < 1.0:
+        density = _continued(density, window)
+    offset, thick = _bent(density, middle, pixel_mm, display)
+    density += offset
+    low, high = _window(density[middle][thick], display)
+    grey = _enhanced(density, middle, pixel_mm, display)
+    grey = (grey - np.float32(low)) * np.float32(255.0 / (high - low))
     if not display.invert:
-        grey = 1.0 - grey
-    return np.rint(np.clip(grey, 0.0, 1.0) * 255.0).astype(np.uint8)
+        grey = np.float32(255.0) - grey
+    out = np.zeros(grey.shape, np.uint8)
+    out[window, window] = np.rint(np.clip(grey[window, window], 0.0, 255.0))
+    return out
+
+
+def _bent(
+    density: NDArray[np.float32], middle: Sampled, pixel_mm: float, display: Display
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """What to add so that the broad part of a picture is bent to `display.span` about 0; and where
+    in its middle it is not nearly burnt out."""
+    sigma = display.equalise_mm / pixel_mm
+    step = step_for(len(density), sigma)
+    broad = spread(reduced(density, step), sigma / step)
+    sampled = enlarged(broad, step)[middle]
+    median = np.median(sampled)
+    slope = (1.0 - display.equalise) / display.span
+    bent = display.span * np.tanh(slope * (broad - median)) - (broad - median)
+    offset = enlarged(bent.astype(np.float32), step) - np.float32(median)
+    return offset, sampled > median - NEAR
+
+
+def _enhanced(
+    density: NDArray[np.float32], middle: Sampled, pixel_mm: float, display: Display
+) -> NDArray[np.float32]:
+    """Edges enhanced, faint grain quenched."""
+    fine = density - blurred(density, display.sharpen_mm / pixel_mm)
+    grain = display.coring * 1.4826 * float(np.median(np.abs(fine[middle])))
+    squared = fine * fine
+    kept = squared / (squared + np.float32(grain**2 + 1e-12))
+    kept *= np.float32(1.0 + display.sharpen)
+    return np.asarray(density - fine * (np.float32(1.0) - kept), np.float32)
 
 
 def _window(density: NDArray[np.float32], display: Display) -> tuple[float, float]:
+    """Densities shown as the two ends of the grey scale."""
     low, middle, high = np.percentile(density, [display.low, 50.0, display.high])
     low = middle - (1.0 + display.headroom) * (middle - low)
     high = middle + (1.0 + display.headroom) * (high - middle)
-    return float(low), float(max(high, low + 1e-3))
+    centre = 0.5 * (low + high) + display.level
+    half = 0.5 * max(high - low, 1e-3) * display.width
+    return float(centre - half), float(centre + half)
 
 
-def _middle(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    edge = len(picture) // MARGIN
-    return picture[edge : len(picture) - edge, edge : len(picture) - edge]
+def _continued(density: NDArray[np.float32], window: slice) -> NDArray[np.float32]:
+    """A picture whose edge outside the collimator's window repeats the window's."""
+    inside = np.arange(len(density)).clip(window.start, window.stop - 1)
+    return density[np.ix_(inside, inside)]
 
 
-def side_letters(geometry: Projection, axes: FloatArray) -> tuple[str, str]:
-    """What lies to the left and right edge of the picture: L and R of the patient where the beam is
-    frontal, A and P where it is lateral; `axes` (3, 3) as in `Anatomy`."""
-    left, posterior = axes[:2] @ np.array(geometry.right)
-    if abs(left) >= abs(posterior):
-        return ("R", "L") if left > 0 else ("L", "R")
-    return ("A", "P") if posterior > 0 else ("P", "A")
+def _middle(size: int, collimation: float) -> Sampled:
+    """The pixels that levels are read off: of the open field's middle, every few."""
+    edge = round(size * (0.5 - collimation * (0.5 - 1.0 / MARGIN)))
+    pick = slice(edge, size - edge, max(1, round(collimation * size / SAMPLES)))
+    return pick, pick
+
+
+def oriented(pixels: NDArray[np.uint8], display: Display) -> NDArray[np.uint8]:
+    """A picture flipped left to right, then turned clockwise, as `display` asks."""
+    flipped = pixels[:, ::-1] if display.flip else pixels
+    return np.ascontiguousarray(np.rot90(flipped, -display.turns))
+
+
+def side_letters(
+    geometry: Projection, axes: FloatArray, display: Display | None = None
+) -> tuple[str, str]:
+    """What lies to the left and right edge of the picture as shown: L and R of the patient where
+    the beam is frontal, A and P where it is lateral, H and F (head, feet) where it is turned on
+    its side; `axes` (3, 3) as in `Anatomy`."""
+    chosen = display or MONITOR
+    across, down = np.array(geometry.right), np.array(geometry.down)
+    across = -across if chosen.flip else across
+    for _ in range(chosen.turns % 4):
+        across, down = -down, across
+    own = axes @ across
+    largest = int(np.argmax(np.abs(own) - np.array([0.0, 1e-9, 2e-9])))
+    names = (("R", "L"), ("A", "P"), ("F", "H"))[largest]
+    return names if own[largest] > 0 else (names[1], names[0])
 
 
 def marked(pixels: NDArray[np.uint8], letters: tuple[str, str]) -> NDArray[np.uint8]:

@@ -138,30 +138,36 @@ def _chords(source, corner, right, down, start, end, radius, lengths, middles): 
     axis = span / height
     offset = source - start
     along_0 = (offset * axis).sum()
+    across_0 = offset - along_0 * axis
+    c = (across_0 * across_0).sum() - radius * radius
     for row in range(lengths.shape[0]):
+        x_0 = corner[0] + row * down[0] - source[0]
+        y_0 = corner[1] + row * down[1] - source[1]
+        z_0 = corner[2] + row * down[2] - source[2]
         for column in range(lengths.shape[1]):
-            ray = corner + column * right + row * down - source
-            reach = np.sqrt((ray * ray).sum())
-            ray = ray / reach
-            along = (ray * axis).sum()
-            across, across_0 = ray - along * axis, offset - along_0 * axis
-            a = (across * across).sum()
-            b = (across * across_0).sum()
-            c = (across_0 * across_0).sum() - radius * radius
-            enter, leave = 0.0, reach
-            if a > 1e-14:
+            x, y, z = x_0 + column * right[0], y_0 + column * right[1], z_0 + column * right[2]
+            squared = x * x + y * y + z * z
+            slant = x * axis[0] + y * axis[1] + z * axis[2]
+            a = squared - slant * slant
+            b = x * across_0[0] + y * across_0[1] + z * across_0[2]
+            # As shares of the ray from the focal spot to the pixel.
+            enter, leave = 0.0, 1.0
+            if a > 1e-14 * squared:
                 root = b * b - a * c
                 if root <= 0.0:
                     continue
-                enter = max(enter, (-b - np.sqrt(root)) / a)
-                leave = min(leave, (-b + np.sqrt(root)) / a)
+                root = np.sqrt(root)
+                enter, leave = max(enter, (-b - root) / a), min(leave, (-b + root) / a)
             elif c >= 0.0:
                 continue
-            if abs(along) > 1e-12:
-                one, two = -along_0 / along, (height - along_0) / along
+            if abs(slant) > 1e-12 * np.sqrt(squared):
+                one, two = -along_0 / slant, (height - along_0) / slant
                 enter, leave = max(enter, min(one, two)), min(leave, max(one, two))
             elif not 0.0 <= along_0 <= height:
                 continue
             if leave > enter:
-                lengths[row, column] = leave - enter
-                middles[row, column] = source + ray * (0.5 * (enter + leave))
+                lengths[row, column] = (leave - enter) * np.sqrt(squared)
+                halfway = 0.5 * (enter + leave)
+                middles[row, column, 0] = source[0] + x * halfway
+                middles[row, column, 1] = source[1] + y * halfway
+                middles[row, column, 2] = source[2] + z * halfway

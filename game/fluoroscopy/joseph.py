@@ -5,77 +5,153 @@ steepest axis, bilinearly within the slice. Every sample is read as a mixture by
 materials whose Hounsfield values bracket it (air, fat, soft tissue, cortical bone), so thin
 trabecular bone at 100 HU counts as the little bone that it is. Sums over a ray need only the sums
 of the values clipped at those anchors.
+
+The volume is read as pairs: a voxel and its neighbour above it (in z) share a 32-bit word, so that
+a sample takes two words instead of four values and the sampling loop is vectorised.
 """
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 from numba import njit, prange
+from numpy.typing import NDArray
 
 # Hounsfield values of the pure materials. Air by definition; fat and soft tissue as usual in the
 # pelvis at 120 kVp; cortical bone from assets/materials.csv at 70 keV: 0.253 x 1.92 / 0.192 - 1.
 AIR, FAT, SOFT, BONE = -1000.0, -100.0, 50.0, 1500.0
+AIR_32, FAT_32 = np.float32(AIR), np.float32(FAT)
+SOFT_32, BONE_32 = np.float32(SOFT), np.float32(BONE)
+LOW = 0 if sys.byteorder == "little" else 1  # which half of a word is the low one
 
 # A picture is a view: no State depends on the order of these sums, and the sampling loop runs twice
 # as fast when the compiler may choose it.
 SUMS_IN_ANY_ORDER = {"reassoc", "contract", "nnan", "nsz"}
 
 
+NONE = np.float32(0)
+_16 = np.int32(16)
+
+
+def paired(volume: NDArray[np.int16]) -> NDArray[np.int32]:
+    """A volume [x, y, z] as words: the voxel in the low half, the next one along z (the end slice's
+    own) in the high half; C order. Takes twice the memory."""
+    words = np.empty((*volume.shape, 2), np.int16)
+    words[..., LOW] = volume
+    words[:, :, :-1, 1 - LOW] = volume[:, :, 1:]
+    words[:, :, -1, 1 - LOW] = volume[:, :, -1]
+    return words.view(np.int32)[..., 0]
+
+
 @njit(nogil=True, cache=True)
-def _limits(source, ray, low, high):  # type: ignore[no-untyped-def]
-    """Where along source + t ray the x and y bounds are entered and left, within [0, 1]."""
+def _limits(source, ray, normals, low, high):  # type: ignore[no-untyped-def]
+    """Where along source + t ray the bounds in the x-y plane are entered and left, in [0, 1]."""
     enter, leave = 0.0, 1.0
-    for axis in range(2):
-        if abs(ray[axis]) < 1e-12:
-            if not low[axis] <= source[axis] <= high[axis]:
+    for n in range(len(normals)):
+        place = normals[n, 0] * source[0] + normals[n, 1] * source[1]
+        speed = normals[n, 0] * ray[0] + normals[n, 1] * ray[1]
+        if abs(speed) < 1e-12:
+            if not low[n] <= place <= high[n]:
                 return 1.0, 0.0
             continue
-        one = (low[axis] - source[axis]) / ray[axis]
-        two = (high[axis] - source[axis]) / ray[axis]
+        one, two = (low[n] - place) / speed, (high[n] - place) / speed
         enter = max(enter, min(one, two))
         leave = min(leave, max(one, two))
     return enter, leave
 
 
 @njit(nogil=True, cache=True, fastmath=SUMS_IN_ANY_ORDER)
-def _march(flat, first, count, top_d, step_d, start_u, slope_u, step_u, start_v, slope_v, top_v, step_v):  # type: ignore[no-untyped-def]  # fmt: skip  # noqa: E501
-    """Sums over slices of the value clipped to air..fat, fat..soft, soft.., and soft..bone."""
-    to_fat, to_soft = np.float32(0), np.float32(0)
-    to_bone, solid = np.float32(0), np.float32(0)
+def _march(words, first, count, top_d, step_d, start_u, slope_u, step_u, start_v, slope_v, top_v):  # type: ignore[no-untyped-def]
+    """Sums over slices of the value clipped to air..fat, fat..soft, soft.., and soft..bone.
+
+    The v axis is z, whose neighbour is in the same word."""
+    to_fat, to_soft, to_bone, solid = NONE, NONE, NONE, NONE
     for n in range(count):
-        pu = start_u + np.float32(n) * slope_u
-        pv = min(max(start_v + np.float32(n) * slope_v, np.float32(0)), top_v)
+        along = np.float32(np.int32(n))
+        pu = start_u + along * slope_u
+        pv = min(max(start_v + along * slope_v, NONE), top_v)
         slab = min(max(np.int32(n) + first, np.int32(0)), top_d)
         iu, iv = np.int32(pu), np.int32(pv)
         fu, fv = pu - np.float32(iu), pv - np.float32(iv)
-        at = np.int64(slab) * step_d + np.int64(iu * step_u + iv * step_v)
-        a, b = np.float32(flat[at]), np.float32(flat[at + step_v])
-        c, e = np.float32(flat[at + step_u]), np.float32(flat[at + step_u + step_v])
+        # Unsigned: a signed index would be tested for counting from the end.
+        at = np.uint32(np.int32(np.int32(slab * step_d) + np.int32(iu * step_u)) + iv)
+        p, q = words[at], words[np.uint32(at + np.uint32(step_u))]
+        a = np.float32(np.int32(np.int32(p << _16) >> _16))
+        b = np.float32(np.int32(p >> _16))
+        c = np.float32(np.int32(np.int32(q << _16) >> _16))
+        e = np.float32(np.int32(q >> _16))
         low_u = a + fv * (b - a)
         value = low_u + fu * (c + fv * (e - c) - low_u)
-        to_fat += min(max(value, np.float32(AIR)), np.float32(FAT))
-        to_soft += min(max(value, np.float32(FAT)), np.float32(SOFT))
-        over = max(value, np.float32(SOFT))
+        to_fat += min(max(value, AIR_32), FAT_32)
+        to_soft += min(max(value, FAT_32), SOFT_32)
+        over = max(value, SOFT_32)
         to_bone += over
-        solid += min(over, np.float32(BONE))
+        solid += min(over, BONE_32)
+    return to_fat, to_soft, to_bone, solid
+
+
+@njit(nogil=True, cache=True, fastmath=SUMS_IN_ANY_ORDER)
+def _march_up(words, first, count, top_d, start_u, slope_u, step_u, start_v, slope_v, step_v):  # type: ignore[no-untyped-def]
+    """`_march` for rays steepest in z, along which a word's two voxels lie in two slices."""
+    to_fat, to_soft, to_bone, solid = NONE, NONE, NONE, NONE
+    for n in range(count):
+        along = np.float32(np.int32(n))
+        pu, pv = start_u + along * slope_u, start_v + along * slope_v
+        slab = min(max(np.int32(n) + first, np.int32(0)), top_d)
+        iu, iv = np.int32(pu), np.int32(pv)
+        fu, fv = pu - np.float32(iu), pv - np.float32(iv)
+        at = np.uint32(np.int32(np.int32(iu * step_u) + np.int32(iv * step_v)) + slab)
+        u, v = np.uint32(step_u), np.uint32(step_v)
+        a = np.float32(np.int32(np.int32(words[at] << _16) >> _16))
+        b = np.float32(np.int32(np.int32(words[np.uint32(at + v)] << _16) >> _16))
+        c = np.float32(np.int32(np.int32(words[np.uint32(at + u)] << _16) >> _16))
+        e = np.float32(np.int32(np.int32(words[np.uint32(at + u + v)] << _16) >> _16))
+        low_u = a + fv * (b - a)
+        value = low_u + fu * (c + fv * (e - c) - low_u)
+        to_fat += min(max(value, AIR_32), FAT_32)
+        to_soft += min(max(value, FAT_32), SOFT_32)
+        over = max(value, SOFT_32)
+        to_bone += over
+        solid += min(over, BONE_32)
     return to_fat, to_soft, to_bone, solid
 
 
 @njit(nogil=True, cache=True)
-def _trace(flat, shape, strides, axes, low, high, source, ray, out):  # type: ignore[no-untyped-def]
+def _sums(words, shape, strides, axes, source, slopes, first, count):  # type: ignore[no-untyped-def]
+    """The march of one ray, the clipped sums in float32."""
+    d, u, v = axes
+    start_u = np.float32(source[u] + (first - source[d]) * slopes[0])
+    start_v = np.float32(source[v] + (first - source[d]) * slopes[1])
+    slope_u, slope_v = np.float32(slopes[0]), np.float32(slopes[1])
+    step_u, top_d = np.int32(strides[u]), np.int32(shape[d] - 1)
+    begin, number = np.int32(first), np.int32(count)
+    if d == 2:
+        step_v = np.int32(strides[v])
+        return _march_up(
+            words, begin, number, top_d, start_u, slope_u, step_u, start_v, slope_v, step_v
+        )
+    step_d, top_v = np.int32(strides[d]), np.float32(shape[v] - 1.001)
+    return _march(
+        words, begin, number, top_d, step_d, start_u, slope_u, step_u, start_v, slope_v, top_v
+    )
+
+
+@njit(nogil=True, cache=True)
+def _trace(words, shape, strides, axes, bounds, source, ray, out):  # type: ignore[no-untyped-def]
     """Volume-fraction lengths (3,) of bone, soft tissue and fat, voxels, along one ray.
 
     `axes` is the steepest axis and the two others, z last unless first; all in voxel units."""
     d, u, v = axes
-    enter, leave = _limits(source, ray, low, high)
+    enter, leave = _limits(source, ray, bounds[0], bounds[1], bounds[2])
     out[:] = 0.0
     one, two = source[d] + enter * ray[d], source[d] + leave * ray[d]
     first, last = int(np.ceil(min(one, two))), int(np.floor(max(one, two)))
     count = last - first + 1
     if leave <= enter or count <= 0:
         return
-    slope_u, slope_v = ray[u] / ray[d], ray[v] / ray[d]
-    length = np.sqrt(1.0 + slope_u * slope_u + slope_v * slope_v)
+    slopes = (ray[u] / ray[d], ray[v] / ray[d])
+    length = np.sqrt(1.0 + slopes[0] * slopes[0] + slopes[1] * slopes[1])
     # The first and last sample stand for what lies between them and the bounds, not for half a
     # slice: it matters where the volume cuts through tissue.
     for start, number, weight in (
@@ -83,19 +159,8 @@ def _trace(flat, shape, strides, axes, low, high, source, ray, out):  # type: ig
         (first, 1, first - min(one, two) - 0.5),
         (last, 1, max(one, two) - last - 0.5),
     ):
-        to_fat, to_soft, to_bone, solid = _march(
-            flat,
-            np.int32(start),
-            number,
-            np.int32(shape[d] - 1),
-            np.int32(strides[d]),
-            np.float32(source[u] + (start - source[d]) * slope_u),
-            np.float32(slope_u),
-            np.int32(strides[u]),
-            np.float32(source[v] + (start - source[d]) * slope_v),
-            np.float32(slope_v),
-            np.float32(shape[v] - 1.001),
-            np.int32(strides[v]),
+        to_fat, to_soft, to_bone, solid = _sums(
+            words, shape, strides, axes, source, slopes, start, number
         )
         any_tissue = (to_fat - number * AIR) / (FAT - AIR)
         not_fat = (to_soft - number * FAT) / (SOFT - FAT)
@@ -116,32 +181,32 @@ def _steepest(ray):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _column(volume, low, high, source, corner, down, out, column):  # type: ignore[no-untyped-def]
+def _column(words, bounds, source, corner, down, out, column):  # type: ignore[no-untyped-def]
     """One picture column, top to bottom: neighbours along z share cache lines."""
-    flat = volume.ravel()
-    shape = volume.shape
+    flat = words.reshape(-1)
+    shape = words.shape
     strides = (shape[1] * shape[2], shape[2], 1)
     sums = np.empty(3)
     for row in range(out.shape[1]):
         ray = corner + row * down - source
-        _trace(flat, shape, strides, _steepest(ray), low, high, source, ray, sums)
+        _trace(flat, shape, strides, _steepest(ray), bounds, source, ray, sums)
         for material in range(3):
             out[material, row, column] = sums[material]
 
 
 @njit(nogil=True, cache=True)
-def trace_serial(volume, low, high, source, corner, right, down, out):  # type: ignore[no-untyped-def]
+def trace_serial(words, bounds, source, corner, right, down, out):  # type: ignore[no-untyped-def]
     """Fills `out` (3, h, w) with voxel lengths of bone, soft tissue and fat.
 
-    `volume` int16 [x, y, z], C order; `low`, `high` bound the body in x and y; `source`, `corner`
-    (the first pixel), `right` and `down` (one pixel) (3,) in fractional voxel indices. In z the
-    end slices go on for ever."""
+    `words` are a `paired` volume; `bounds` are unit vectors (n, 2) in the x-y plane and the lowest
+    and highest extent (n,) of the body along each; `source`, `corner` (the first pixel), `right`
+    and `down` (one pixel) (3,) in fractional voxel indices. In z the end slices go on for ever."""
     for column in range(out.shape[2]):
-        _column(volume, low, high, source, corner + column * right, down, out, column)
+        _column(words, bounds, source, corner + column * right, down, out, column)
 
 
 @njit(nogil=True, cache=True, parallel=True)
-def trace_parallel(volume, low, high, source, corner, right, down, out):  # type: ignore[no-untyped-def]
+def trace_parallel(words, bounds, source, corner, right, down, out):  # type: ignore[no-untyped-def]
     """`trace_serial` over all cores; only for the one thread that owns parallel kernels."""
     for column in prange(out.shape[2]):
-        _column(volume, low, high, source, corner + column * right, down, out, column)
+        _column(words, bounds, source, corner + column * right, down, out, column)

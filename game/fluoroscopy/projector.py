@@ -8,22 +8,27 @@ taken to go on as its end slice, so that a tilted beam meets no cut through the 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import pi
 
 import numpy as np
 from numpy.typing import NDArray
 
 from game.devices.beam import DENSITIES, Material
-from game.fluoroscopy.joseph import AIR, BONE, SOFT, trace_parallel, trace_serial
+from game.fluoroscopy.blur import enlarged
+from game.fluoroscopy.joseph import AIR, BONE, SOFT, paired, trace_parallel, trace_serial
 from game.geometry.carm import Projection
 from game.geometry.grid import Grid
 from game.patient.patient import Patient, Structure
 
 POSES_KEPT = 6  # 6.3 MB each at 512 x 512; project choice
+COARSE = 4  # project choice: with it a first picture keeps to its time
 AROUND = 3.0  # so that a ray of any slope begins and ends in air
 SKIN_HU = -900  # below it is air: bounds the body; project choice
 
-Bounds = tuple[NDArray[np.float64], NDArray[np.float64]]  # lowest and highest (2,) voxel index
+# Directions (8, 2) in the x-y plane, 22.5 degrees apart from x on, and the body's lowest and
+# highest extent (8,) along each, voxels.
+Bounds = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +57,14 @@ class AreaDensities:
     def cement(self) -> NDArray[np.float32]:
         return self.values[Material.CEMENT]
 
+    @property
+    def water(self) -> NDArray[np.float32]:
+        """Grams per cm2 (h, w) of all but steel: about cm of water that scatters as much."""
+        tissue = self.values[Material.BONE] + self.values[Material.SOFT]
+        tissue += self.values[Material.FAT]
+        tissue += self.values[Material.CEMENT]
+        return tissue
+
 
 class Projector:
     """Projects one patient; keeps the area densities of the last few poses. Not thread-safe."""
@@ -60,15 +73,23 @@ class Projector:
         """`parallel` spreads a projection over all cores: only for the one thread that owns
         parallel kernels (two such threads abort the process under numba's workqueue layer)."""
         self.patient = patient
-        self.tissue, self._metal = _without_metal(patient)
+        self.tissue, metal = _without_metal(patient)
+        self._words = paired(self.tissue)
+        self._metal = None if metal is None else paired(metal)
         self._metal_bounds = _bounds(patient.structures == Structure.METAL)
         self._bounds = _bounds(patient.hounsfield > SKIN_HU)
         self._trace = trace_parallel if parallel else trace_serial
         self._kept: OrderedDict[Projection, AreaDensities] = OrderedDict()
 
-    def areas(self, projection: Projection) -> AreaDensities:
-        """Bone, soft tissue, fat and implanted steel of the patient; no cannula, no cement."""
+    def areas(self, projection: Projection, coarse: bool = False) -> AreaDensities:
+        """Bone, soft tissue, fat and implanted steel of the patient; no cannula, no cement.
+
+        `coarse` traces one ray for `COARSE` x `COARSE` pixels and draws them out linearly, unless
+        the pose is kept already or the picture's side is not a multiple of `COARSE`; a coarse
+        result is not kept, so that the next picture at the pose can be a full one."""
         kept = self._kept.pop(projection, None)
+        if kept is None and coarse and projection.size % COARSE == 0:
+            return self._coarse(projection)
         if kept is None:
             kept = self._project(projection)
         self._kept[projection] = kept
@@ -76,10 +97,19 @@ class Projector:
             self._kept.popitem(last=False)
         return kept
 
+    def _coarse(self, projection: Projection) -> AreaDensities:
+        size, pixel = projection.size // COARSE, projection.pixel_mm * COARSE
+        small = self._project(replace(projection, size=size, pixel_mm=pixel)).values
+        values = np.zeros((len(Material), projection.size, projection.size), np.float32)
+        for material, plane in enumerate(small):
+            if plane.any():
+                values[material] = enlarged(plane, COARSE)
+        return AreaDensities(values)
+
     def _project(self, projection: Projection) -> AreaDensities:
         size, grid = projection.size, self.patient.body
         values = np.zeros((len(Material), size, size), np.float32)
-        self._integrate(self.tissue, self._bounds, projection, values[:3])
+        self._integrate(self._words, self._bounds, projection, values[:3])
         if self._metal is not None:
             within = np.empty((3, size, size), np.float32)
             self._integrate(self._metal, self._metal_bounds, projection, within)
@@ -90,17 +120,15 @@ class Projector:
 
     def _integrate(
         self,
-        volume: NDArray[np.int16],
+        words: NDArray[np.int32],
         bounds: Bounds,
         projection: Projection,
         out: NDArray[np.float32],
     ) -> None:
         grid = self.patient.body
-        low, high = bounds
         self._trace(
-            volume,
-            low,
-            high,
+            words,
+            bounds,
             grid.index_from_point(np.array(projection.source)),
             grid.index_from_point(projection.pixel(0.0, 0.0)),
             np.array(projection.right) * (projection.pixel_mm / grid.spacing),
@@ -131,13 +159,16 @@ def _without_metal(patient: Patient) -> tuple[NDArray[np.int16], NDArray[np.int1
 
 
 def _bounds(inside: NDArray[np.bool_]) -> Bounds:
-    """The first and last index along x and y of what is inside, and `AROUND` voxels beyond."""
-    body = np.any(inside, axis=2)
-    low, high = [], []
-    for axis in range(2):
-        filled = np.flatnonzero(np.any(body, axis=1 - axis))
-        if len(filled) == 0:
-            return np.zeros(2), np.zeros(2)
-        low.append(max(filled[0] - AROUND, 0.0))
-        high.append(min(filled[-1] + AROUND, inside.shape[axis] - 1.001))
-    return np.array(low), np.array(high)
+    """A hull around what is inside, and `AROUND` voxels beyond, within the volume."""
+    turns = np.arange(8) * (pi / 8.0)
+    normals = np.stack([np.cos(turns), np.sin(turns)], axis=1)
+    normals[np.abs(normals) < 1e-12] = 0.0
+    body = np.argwhere(np.any(inside, axis=2))
+    if len(body) == 0:
+        return normals, np.zeros(8), np.zeros(8)
+    along = body @ normals.T
+    low, high = along.min(axis=0) - AROUND, along.max(axis=0) + AROUND
+    for axis, direction in ((0, 0), (1, 4)):
+        low[direction] = max(low[direction], 0.0)
+        high[direction] = min(high[direction], inside.shape[axis] - 1.001)
+    return normals, low, high

@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from game.devices.beam import Material
 from game.devices.carm import CArmPose
 from game.fluoroscopy.cement import fill
-from game.fluoroscopy.detector import detected
-from game.fluoroscopy.display import MONITOR, Display, marked, shown, side_letters
+from game.fluoroscopy.detector import PANEL, Detector, detected
+from game.fluoroscopy.display import MONITOR, Display, marked, oriented, shown, side_letters
 from game.fluoroscopy.instruments import insert
 from game.fluoroscopy.projector import AreaDensities, Projector
 from game.fluoroscopy.spectrum import transmitted, unattenuated
-from game.geometry.carm import Projection
+from game.geometry.carm import DETECTOR_MM, Projection
 from game.geometry.views import nearest_view
 from game.simulation.case import Case
 from game.simulation.state import State
@@ -27,7 +28,8 @@ VIEW_TOLERANCE_DEG = 15.0  # beyond it a caption gives angles only; project choi
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """`pixels` (h, w), 0-255, as seen from behind with the patient's left on the left."""
+    """`pixels` (h, w), 0-255, as seen from behind with the patient's left on the left unless
+    flipped or turned; `projection` is that of the picture before either."""
 
     pixels: NDArray[np.uint8]
     projection: Projection
@@ -35,27 +37,50 @@ class Picture:
 
 
 def render(
-    case: Case, state: State, projector: Projector, size: int = 512, display: Display = MONITOR
+    case: Case,
+    state: State,
+    projector: Projector,
+    size: int = 512,
+    display: Display = MONITOR,
+    detector: Detector = PANEL,
+    coarse: bool = False,
 ) -> Picture:
     """The last picture taken, `size` x `size`, of the state's cannulas and cement as they are now.
 
     The pose is the held image's; kV, mAs and noise are its pulse's, so the same pulse always gives
-    the same picture and every pulse another noise. Raises ValueError for a tube voltage outside the
-    generator's range."""
-    geometry = state.picture_pose.projection(size)
-    areas = scene_areas(state, projector, geometry)
+    the same picture and every pulse another noise. `coarse` is for a C-arm on the move: anatomy of
+    a new pose is projected in less detail, cannulas and cement as ever. Raises ValueError for a
+    tube voltage outside the generator's range."""
+    geometry = state.picture_pose.projection(size, DETECTOR_MM / detector.magnification)
+    signal = exposed(case, state, projector, geometry, detector, coarse)
+    full = detector.primary * unattenuated(state.tube.kvp, state.tube.mas)
+    pixels = shown(signal, full, geometry.pixel_mm, display, detector.collimation)
+    letters = side_letters(geometry, case.patient.anatomy.axes, display)
+    return Picture(marked(oriented(pixels, display), letters), geometry, _caption(case, state))
+
+
+def exposed(
+    case: Case,
+    state: State,
+    projector: Projector,
+    geometry: Projection,
+    detector: Detector = PANEL,
+    coarse: bool = False,
+) -> NDArray[np.float32]:
+    """The panel's signal (h, w), keV/mm2, of the state's last pulse; as `render`."""
+    areas = scene_areas(state, projector, geometry, coarse)
     tube = state.tube
     mean, variance = transmitted(areas, tube.kvp, tube.mas)
     generator = np.random.default_rng((abs(case.seed), tube.last_exposure + 1))
-    signal = detected(mean, variance, geometry.pixel_mm, generator)
-    pixels = shown(signal, unattenuated(tube.kvp, tube.mas), geometry.pixel_mm, display)
-    letters = side_letters(geometry, case.patient.anatomy.axes)
-    return Picture(marked(pixels, letters), geometry, _caption(case, state))
+    pixel = geometry.pixel_mm
+    return detected(mean, variance, areas.water, pixel, tube.kvp, generator, detector)
 
 
-def scene_areas(state: State, projector: Projector, geometry: Projection) -> AreaDensities:
+def scene_areas(
+    state: State, projector: Projector, geometry: Projection, coarse: bool = False
+) -> AreaDensities:
     """Area densities of the patient with the state's cement and cannulas in place."""
-    areas = projector.areas(geometry)
+    areas = projector.areas(geometry, coarse)
     if len(state.cement.voxels):
         areas = fill(areas, geometry, projector.patient.bone, state.cement)
     for side, cannula in state.cannulas.items():
@@ -68,6 +93,24 @@ def scene_areas(state: State, projector: Projector, geometry: Projection) -> Are
 def save_png(picture: Picture, path: Path) -> None:
     """Writes the picture as an 8-bit grey PNG; raises OSError where that cannot be."""
     Image.fromarray(picture.pixels).save(path, format="PNG")
+
+
+def save_arrays(
+    path: Path, areas: AreaDensities, signal: NDArray[np.float32], geometry: Projection
+) -> None:
+    """Writes a NumPy archive of what is behind a picture; raises OSError where that cannot be.
+
+    `area_densities` (5, h, w), g/cm2, in the order of `materials`; `signal` (h, w), keV/mm2 at the
+    panel; `matrix` (3, 4) as `Projection.matrix`; `pixel_mm` at the panel; `source`, LPS mm."""
+    np.savez_compressed(
+        path,
+        area_densities=areas.values,
+        materials=np.array([material.name.lower() for material in Material]),
+        signal=signal,
+        matrix=geometry.matrix(),
+        pixel_mm=geometry.pixel_mm,
+        source=np.array(geometry.source),
+    )
 
 
 def _caption(case: Case, state: State) -> str:

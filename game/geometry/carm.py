@@ -61,6 +61,22 @@ class Projection:
         middle = (self.size - 1) / 2.0
         return np.stack([hits @ right, hits @ down], axis=1) / self.pixel_mm + middle
 
+    def matrix(self) -> FloatArray:
+        """The projection matrix (3, 4): (column, row, 1) x depth = matrix @ (x, y, z, 1), depth the
+        share of the way from the source's plane to the detector's; LPS mm, pixels."""
+        source, centre = np.array(self.source), np.array(self.centre)
+        axis = centre - source
+        middle = (self.size - 1) / 2.0
+        depth = axis / (axis @ axis)
+        rows = np.stack(
+            [
+                np.array(self.right) / self.pixel_mm + middle * depth,
+                np.array(self.down) / self.pixel_mm + middle * depth,
+                depth,
+            ]
+        )
+        return np.column_stack([rows, -rows @ source])
+
     def pixel(self, column: float, row: float) -> FloatArray:
         """The LPS point (3,), mm, of a place on the detector given in pixels."""
         middle = (self.size - 1) / 2.0

@@ -27,6 +27,11 @@ _PRIMARY: Mapping[ViewName, float] = {
     "oblique-right": radians(150.0),
 }
 
+# Views of the pelvic ring that orient but are not graded: secondary angle in the patient's own
+# axes, from behind. Usual 25 deg caudal and 45 deg cranial of the frontal beam; project choice.
+PelvicView = Literal["inlet", "outlet"]
+PELVIC_VIEWS: Mapping[PelvicView, float] = {"inlet": radians(-25.0), "outlet": radians(45.0)}
+
 
 @dataclass(frozen=True, eq=False)
 class Anatomy:
@@ -62,6 +67,21 @@ def view_angles(view: ViewName, anatomy: Anatomy) -> tuple[float, float]:
     primary = _PRIMARY[view]
     secondary = 0.0 if view == "lateral" else atan(-tan(anatomy.disc_tilt) * cos(primary))
     return angles_of(detector_direction(primary, secondary) @ anatomy.axes)
+
+
+def pelvic_angles(view: PelvicView, anatomy: Anatomy) -> tuple[float, float]:
+    """C-arm primary and secondary angle, radians, of a true inlet or outlet view."""
+    return angles_of(detector_direction(_PRIMARY["ap"], PELVIC_VIEWS[view]) @ anatomy.axes)
+
+
+def pelvic_error(
+    view: PelvicView, primary: float, secondary: float, anatomy: Anatomy
+) -> tuple[float, float]:
+    """How far a beam is from a true inlet or outlet: its turn about the patient's long axis and its
+    tilt along it (cranial positive), degrees."""
+    turned, tilted = angles_of(anatomy.axes @ detector_direction(primary, secondary))
+    turn = _wrapped(turned - _PRIMARY["ap"])
+    return degrees(turn), degrees(tilted - PELVIC_VIEWS[view])
 
 
 def view_error(view: ViewName, primary: float, secondary: float, anatomy: Anatomy) -> ViewError:

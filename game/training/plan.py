@@ -13,7 +13,7 @@ import numpy as np
 from game.devices.cannula import LENGTHS_MM
 from game.devices.carm import CArmPose
 from game.geometry.grid import FloatArray
-from game.geometry.views import ViewName, view_angles
+from game.geometry.views import PelvicView, ViewName, pelvic_angles, view_angles
 from game.patient.approach import skin_exit
 from game.patient.patient import Patient, Side
 from game.simulation.case import Case
@@ -41,11 +41,16 @@ class Line:
         return float((self.entry - self.skin) @ self.direction)
 
 
-def stored_position(case: Case, view: ViewName) -> CArmPose:
+def stored_position(case: Case, view: ViewName | PelvicView) -> CArmPose:
     """The C-arm position of a view, centred on the planned bony paths: on both, or for an oblique
     on the one of its side."""
-    primary, secondary = view_angles(view, case.patient.anatomy)
-    shown = [a for side, a in case.approaches.items() if view in ("ap", "lateral", oblique(side))]
+    anatomy = case.patient.anatomy
+    if view == "inlet" or view == "outlet":
+        primary, secondary = pelvic_angles(view, anatomy)
+    else:
+        primary, secondary = view_angles(view, anatomy)
+    one_sided = {oblique(side) for side in case.approaches}
+    shown = [a for side, a in case.approaches.items() if view not in one_sided - {oblique(side)}]
     ends = [point for approach in shown for point in (approach.entry, approach.target)]
     middle = np.round(np.stack(ends).mean(axis=0))
     return CArmPose(primary, secondary, (float(middle[0]), float(middle[1]), float(middle[2])))

@@ -17,45 +17,16 @@ from game.devices.cannula import Cannula
 from game.devices.carm import CArmPose
 from game.devices.injector import Injector
 from game.devices.tube import Tube
-from game.fluoroscopy.detector import SCATTER_TO_PRIMARY, detected, scatter
+from game.fluoroscopy.detector import Detector
 from game.fluoroscopy.display import MONITOR, shown, side_letters
 from game.fluoroscopy.projector import Projector
-from game.fluoroscopy.render import render, save_png
+from game.fluoroscopy.render import exposed, render, save_arrays, save_png
 from game.fluoroscopy.spectrum import transmitted, unattenuated
 from game.geometry.carm import projection
 from game.patient.patient import Structure
 from game.simulation.cement import EMPTY
 
 AP, LATERAL, OBLIQUE = (180.0, 39.0), (90.0, 0.0), (-150.0, 35.0)
-
-
-def noise(mas: float) -> float:
-    """Variance of one flat pulse behind 20 cm of tissue, in its middle."""
-    mean, variance = transmitted(of(soft=np.full((256, 256), 21.2)), 80.0, mas)
-    pulse = detected(mean, variance, 0.6, np.random.default_rng((1, 2)))
-    return float(pulse[16:-16, 16:-16].var())
-
-
-def test_noise_variance_is_linear_in_mas() -> None:
-    steps = np.array([1.0, 2.0, 4.0, 8.0])
-    variances = np.array([noise(mas) for mas in steps])
-    slope, offset = np.polyfit(steps, variances, 1)
-    assert variances == pytest.approx(slope * steps + offset, rel=0.05)
-    assert abs(offset) < 0.1 * variances[0], "electronic noise is small at these doses"
-
-
-def test_scatter_is_the_stated_share_of_a_flat_field() -> None:
-    assert scatter(np.full((64, 64), 3.0, np.float32)) == pytest.approx(
-        3.0 * SCATTER_TO_PRIMARY, rel=1e-5
-    )
-
-
-def test_scatter_is_smooth_and_keeps_its_total() -> None:
-    primary = np.zeros((256, 256), np.float32)
-    primary[120:136, 120:136] = 1.0
-    pedestal = scatter(primary)
-    assert pedestal.sum() == pytest.approx(SCATTER_TO_PRIMARY * primary.sum(), rel=0.02)
-    assert pedestal.max() < 0.1
 
 
 def lead_case(centre: tuple[float, float, float], pose: tuple[float, float]) -> Any:
@@ -165,3 +136,66 @@ def test_air_only_is_a_picture_too() -> None:
     _, state, _ = lead_case((0.0, 0.0, 0.0), AP)
     picture = render(SimpleNamespace(patient=empty, seed=1), state, Projector(empty), size=64)
     assert picture.pixels.shape == (64, 64)
+
+
+def test_flip_turn_and_collimate() -> None:
+    case, state, projector = lead_case((25.0, 0.0, 0.0), AP)
+    right, down = darkest(render(case, state, projector, 256, replace(MONITOR, flip=True)).pixels)
+    assert right > 12.0 and abs(down) < 6.0
+    right, down = darkest(render(case, state, projector, 256, replace(MONITOR, turns=1)).pixels)
+    assert down < -12.0 and abs(right) < 6.0
+    shut = render(case, state, projector, 256, detector=Detector(collimation=0.5)).pixels
+    assert shut[40:60, 64:192].max() == 0 and shut[64:192, 64:192].mean() > 20
+
+
+def test_magnification_reads_the_panels_middle() -> None:
+    case, state, projector = lead_case((0.0, 0.0, 0.0), AP)
+    steel = []
+    for times in (1.0, 2.0):
+        made = render(case, state, projector, 256, detector=Detector(magnification=times))
+        steel.append((projector.areas(made.projection).steel > 0.1).sum())
+    assert steel[1] == pytest.approx(4 * steel[0], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("change", "letters"),
+    [
+        ({"flip": True}, ("R", "L")),
+        ({"turns": 1}, ("F", "H")),
+        ({"turns": 2}, ("R", "L")),
+        ({"turns": 3}, ("H", "F")),
+    ],
+)
+def test_letters_follow_the_picture(change: dict[str, Any], letters: tuple[str, str]) -> None:
+    assert side_letters(view(*AP), UPRIGHT.axes, replace(MONITOR, **change)) == letters
+
+
+def test_window_and_level_by_hand() -> None:
+    case, state, projector = lead_case((0.0, 0.0, 0.0), AP)
+    plain = render(case, state, projector, 128).pixels[32:96, 32:96]
+    wide = render(case, state, projector, 128, replace(MONITOR, width=3.0)).pixels[32:96, 32:96]
+    bright = render(case, state, projector, 128, replace(MONITOR, level=0.3)).pixels[32:96, 32:96]
+    assert wide.std() < plain.std()
+    assert bright.mean() > plain.mean()
+
+
+def test_a_first_picture_looks_like_the_full_one() -> None:
+    case, state, projector = lead_case((0.0, 0.0, 0.0), AP)
+    first = render(case, state, projector, 256, coarse=True).pixels.astype(float)
+    full = render(case, state, projector, 256).pixels.astype(float)
+    assert np.corrcoef(first.ravel(), full.ravel())[0, 1] > 0.97
+    again = render(case, state, projector, 256, coarse=True).pixels
+    assert np.array_equal(again, full), "a kept pose is never coarse"
+
+
+def test_arrays_behind_a_picture(tmp_path: Path) -> None:
+    case, state, projector = lead_case((0.0, 0.0, 0.0), AP)
+    geometry = state.picture_pose.projection(64)
+    areas, signal = projector.areas(geometry), exposed(case, state, projector, geometry)
+    save_arrays(tmp_path / "x.npz", areas, signal, geometry)
+    with np.load(tmp_path / "x.npz") as kept:
+        assert list(kept["materials"]) == ["bone", "soft", "fat", "steel", "cement"]
+        assert np.array_equal(kept["area_densities"], areas.values)
+        assert np.array_equal(kept["signal"], signal)
+        seen = kept["matrix"] @ (5.0, -7.0, 9.0, 1.0)
+    assert seen[:2] / seen[2] == pytest.approx(geometry.project(np.array([[5.0, -7.0, 9.0]]))[0])

@@ -112,3 +112,21 @@ def test_poses_are_kept_and_dropped() -> None:
 def test_nothing_in_the_beam() -> None:
     empty = projector(np.full(GRID.shape, AIR, np.int16))
     assert np.abs(empty.areas(view(180.0, 10.0)).values).max() == 0.0
+
+
+@pytest.mark.parametrize("pose", [(180.0, 39.0), (90.0, 0.0), (-150.0, 35.0)])
+def test_against_fine_quadrature_of_the_same_interpolant(pose: tuple[float, float]) -> None:
+    """RMS within 0.5 % of the peak of sums over steps of a twentieth of a voxel."""
+    hounsfield = ball(900.0, SOFT, 30.0, (5.0, -4.0, 3.0))
+    geometry = view(*pose, size=16, field=100.0)
+    found = projector(hounsfield).areas(geometry).bone
+    source, directions = rays(geometry)
+    step = 0.05
+    places = np.arange(400.0, 660.0, step)
+    fine = np.zeros((16, 16))
+    for row, column in np.ndindex(16, 16):
+        at = GRID.index_from_point(source + places[:, None] * directions[row, column])
+        hu = map_coordinates(hounsfield.astype(float), at.T, order=1, mode="constant", cval=AIR)
+        fine[row, column] = (np.maximum(hu - SOFT, 0.0)).sum() * step
+    fine *= DENSITIES[0] / 10.0 / (BONE - SOFT)
+    assert np.sqrt(np.mean((found - fine) ** 2)) <= 0.005 * fine.max()

@@ -116,3 +116,19 @@ def test_voltage_out_of_range_names_the_range(kvp: float) -> None:
     low, high = KVP_RANGE
     with pytest.raises(ValueError, match=f"{low:.0f}-{high:.0f}"):
         beam.fluence(kvp, 1000.0)
+
+
+def test_the_fast_sum_equals_the_naive_one() -> None:
+    """All five materials, all bins: within 0.01 % of sum w exp(-mu x) in double precision."""
+    random = np.random.default_rng(5)
+    grams = random.random((5, 40, 50)) * np.array([8.0, 30.0, 10.0, 12.0, 4.0])[:, None, None]
+    mean, variance = transmitted(
+        of(**dict(zip(["bone", "soft", "fat", "steel", "cement"], grams, strict=True))), 97.0, 2.0
+    )
+    table = attenuation()
+    depth = np.einsum("mhw,mb->hwb", grams.astype(np.float32).astype(float), table.mass)
+    weights = 2.0 * fluence(97.0, 1020.0) * table.absorbed * table.energy
+    through = np.exp(-depth)
+    assert mean == pytest.approx(through @ weights, rel=1e-4, abs=1e-9 * weights.sum())
+    squares = weights * table.energy
+    assert variance == pytest.approx(through @ squares, rel=1e-4, abs=1e-9 * squares.sum())

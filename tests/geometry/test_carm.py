@@ -119,3 +119,10 @@ def test_picture_axes_are_a_right_handed_frame(pose: tuple[float, float]) -> Non
 def test_beam_along_the_body_is_refused() -> None:
     with pytest.raises(ValueError, match="long axis"):
         view(0.0, 90.0)
+
+
+def test_projection_matrix_is_the_projection() -> None:
+    geometry = projection(radians(-150.0), radians(35.0), (4.0, -5.0, 6.0), 300)
+    points = np.random.default_rng(2).uniform(-80.0, 80.0, (50, 3))
+    seen = np.column_stack([points, np.ones(50)]) @ geometry.matrix().T
+    assert seen[:, :2] / seen[:, 2:] == pytest.approx(geometry.project(points), abs=1e-9)

@@ -12,11 +12,15 @@ from scipy.spatial.transform import Rotation
 
 from game.geometry.carm import detector_direction
 from game.geometry.views import (
+    PELVIC_VIEWS,
     VIEWS,
     Anatomy,
+    PelvicView,
     ViewName,
     axes_from_left,
     nearest_view,
+    pelvic_angles,
+    pelvic_error,
     view_angles,
     view_error,
 )
@@ -96,3 +100,25 @@ def test_axes_from_a_turned_left() -> None:
     assert axes @ axes.T == pytest.approx(np.eye(3), abs=1e-12)
     assert np.linalg.det(axes) == pytest.approx(1.0)
     assert axes[1, 1] > 0.9 and axes[2, 2] > 0.9
+
+
+@pytest.mark.parametrize(("name", "secondary"), [("inlet", -25.0), ("outlet", 45.0)])
+def test_inlet_looks_from_the_head_and_outlet_from_the_feet(
+    name: PelvicView, secondary: float
+) -> None:
+    found = np.degrees(pelvic_angles(name, anatomy()))
+    assert abs(found[0]) == pytest.approx(180.0)
+    assert found[1] == pytest.approx(secondary)
+
+
+@given(tilts, turns, st.sampled_from(sorted(PELVIC_VIEWS)))
+def test_a_true_pelvic_view_has_no_error(
+    tilt: float, turn: tuple[float, float, float], name: PelvicView
+) -> None:
+    patient = anatomy(tilt, turn)
+    assert pelvic_error(name, *pelvic_angles(name, patient), patient) == pytest.approx((0, 0))
+
+
+def test_pelvic_views_are_not_graded() -> None:
+    assert not set(PELVIC_VIEWS) & set(VIEWS)
+    assert nearest_view(*pelvic_angles("outlet", anatomy()), anatomy()).view == "ap"
