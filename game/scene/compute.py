@@ -24,6 +24,7 @@ class Compute:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="compute")
         self._projector: Projector | None = None
         self._wanted: State | None = None
+        self._coarse: State | None = None
         self._drawing: tuple[State, Future[Picture]] | None = None
         self._asked: tuple[Cement, Injection] | None = None
         self._solving: Future[Cement] | None = None
@@ -44,14 +45,20 @@ class Compute:
         self._wanted = state
 
     def picture(self) -> tuple[State, Picture] | None:
-        """The picture finished since the last call, if any; begins the next one. Never waits."""
+        """The picture finished since the last call, if any; begins the next one. Never waits.
+
+        While the C-arm moves a picture comes coarse first, and in full once nothing newer waits."""
         done = None
         if self._drawing is not None and self._drawing[1].done():
             state, job = self._drawing
             done, self._drawing = (state, job.result()), None
         if self._drawing is None and self._wanted is not None:
             state, self._wanted = self._wanted, None
-            self._drawing = state, self._pool.submit(self._draw, state)
+            self._coarse = state if state.carm.moving else None
+            self._drawing = state, self._pool.submit(self._draw, state, state.carm.moving)
+        elif self._drawing is None and self._coarse is not None:
+            state, self._coarse = self._coarse, None
+            self._drawing = state, self._pool.submit(self._draw, state, False)
         return done
 
     def publish(self, state: State) -> None:
@@ -71,7 +78,7 @@ class Compute:
         self._solving = None
         return advance(medium, cement, due) if job.cancel() else job.result()
 
-    def _draw(self, state: State) -> Picture:
+    def _draw(self, state: State, coarse: bool) -> Picture:
         if self._projector is None:
             self._projector = Projector(self._case.patient, parallel=True)
-        return render(self._case, state, self._projector)
+        return render(self._case, state, self._projector, coarse=coarse)
