@@ -6,6 +6,7 @@
     servo       one pure 1 kHz tick, and batches of it
     virtual     hands without a device: scripted, and the mouse's
     safety      what a device may be told to do with a force
+    recorder    the last 60 s of every tick, for after a fault
 
 Frames: patient LPS, mm. Units: mm, N, s. Forces are unscaled unless a name says otherwise.
 """
