@@ -26,11 +26,11 @@ LINE = INPUT + 3
 
 class Ring(NamedTuple):
     """`lines` (TICKS, LINE): what a tick saw and told; `memories` (SECONDS, SIZE) before each
-    second's first tick; `count` (1,) int64 ticks ever written."""
+    second's first tick; `written` (1,) int64 ticks ever."""
 
     lines: NDArray[np.float64]
     memories: NDArray[np.float64]
-    count: NDArray[np.int64]
+    written: NDArray[np.int64]
 
 
 def empty_ring() -> Ring:
@@ -41,19 +41,19 @@ def empty_ring() -> Ring:
 @njit(nogil=True, cache=True)
 def guard_and_record(limits, m, seen, told, ring):  # type: ignore[no-untyped-def]
     """`haptics.safety.guard` in place, written into the ring."""
-    n = ring.count[0]
+    n = ring.written[0]
     if n % SECOND == 0:
         ring.memories[n // SECOND % SECONDS, :] = m
     guard(limits, m, seen, told)
     line = ring.lines[n % TICKS]
     line[:INPUT] = seen
     line[INPUT:] = told
-    ring.count[0] = n + 1
+    ring.written[0] = n + 1
 
 
 def write_out(ring: Ring, limits: Limits, path: Path) -> None:
     """Save what the ring holds as .npz, oldest second first; raises OSError as numpy does."""
-    count = int(ring.count[0])
+    count = int(ring.written[0])
     begun = (count + SECOND - 1) // SECOND
     first = max(0, begun - SECONDS)
     ticks, seconds = np.arange(first * SECOND, count), np.arange(first, begun)
