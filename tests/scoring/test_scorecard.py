@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from written_traces import Trace, altered, delayed, expert, spoiled, without
 
 from game.scoring import due, metrics
 from game.scoring.rubric import Rubric, load_rubric
@@ -33,6 +32,7 @@ from game.simulation.events import (
     SkinEntered,
     StyletMoved,
 )
+from written_traces import Trace, altered, delayed, expert, spoiled, without
 
 RUBRIC = load_rubric()
 

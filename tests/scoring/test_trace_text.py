@@ -10,10 +10,10 @@ from typing import get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from written_traces import expert
 
 from game.scoring.trace import LARGEST, trace_from_json, trace_to_json
 from game.simulation.events import Advanced, Breached, Event, Marked, Outcome, Placed
+from written_traces import expert
 
 NUMBERS = st.floats(-LARGEST, LARGEST)
 SIDES = st.sampled_from(["left", "right"])

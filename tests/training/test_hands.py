@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from blocks import block_patient
 
+from blocks import block_patient
 from game.geometry.grid import Point
 from game.patient.patient import Structure
 from game.simulation.clock import TICK
