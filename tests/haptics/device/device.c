@@ -32,9 +32,7 @@ int main(int count, char **words) {
     clock_gettime(CLOCK_MONOTONIC, &next);
     while (!s->quit) {
         if (s->wall) {
-            next.tv_nsec += 1000000;
-            if (next.tv_nsec >= 1000000000) { next.tv_nsec -= 1000000000; next.tv_sec++; }
-            clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, 0);
+            next_ms(&next, 0);
         } else if (s->ticks >= s->until) { usleep(50); continue; }
         else { s->go++; wait_served(s); }
         quiet = s->written == last ? quiet + 1 : 0;

@@ -35,9 +35,7 @@ static void *schedule(void *unused) {
     clock_gettime(CLOCK_MONOTONIC, &next);
     while (running) {
         if (shared->wall) {
-            next.tv_nsec += 1000000 + (shared->jitter_us ? rand() % shared->jitter_us * 1000 : 0);
-            if (next.tv_nsec >= 1000000000) { next.tv_nsec -= 1000000000; next.tv_sec++; }
-            clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, 0);
+            next_ms(&next, shared->jitter_us ? rand() % shared->jitter_us * 1000 : 0);
             serve();
         } else if (shared->go > shared->served) {
             serve();

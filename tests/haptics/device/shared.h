@@ -4,6 +4,7 @@
 #define SHARED_H
 #include <stdatomic.h>
 #include <stdint.h>
+#include <time.h>
 
 typedef struct {
     /* the device, written by its process */
@@ -17,4 +18,15 @@ typedef struct {
     _Atomic int64_t buttons, until, wall, quit, watchdog_ticks;
     _Atomic int64_t fail_init, error, stall, unplugged, hot, jitter_us;
 } Shared;
+
+/* Sleep until 1 ms after the last time; one that was late starts anew and does not catch up. */
+static void next_ms(struct timespec *next, int64_t more_ns) {
+    struct timespec now;
+    next->tv_nsec += 1000000 + more_ns;
+    while (next->tv_nsec >= 1000000000) { next->tv_nsec -= 1000000000; next->tv_sec++; }
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    int64_t late = (now.tv_sec - next->tv_sec) * 1000000000 + now.tv_nsec - next->tv_nsec;
+    if (late > 0) *next = now;
+    else clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, next, 0);
+}
 #endif
