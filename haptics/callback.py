@@ -25,6 +25,7 @@ from haptics.phantom import (
     CLOSING_TICKS,
     DONE,
     ERROR,
+    FIELD,
     FINISH,
     INTEGERS,
     ROWS,
@@ -91,24 +92,18 @@ def _error_reader(calls: Calls) -> Any:
     return njit(nogil=True)(lambda scratch: get_error() & 0xFFFFFFFF)
 
 
-def _field_reader(field: TissueField) -> Any:
-    """A compiled function that gives the field, its arrays at their own addresses."""
-    a, b, c, d, e, f, g = (
-        v.ctypes.data for v in field if isinstance(v, np.ndarray)
-    )  # codes, layers, hounsfield, body_origin, distance, cortex, bone_origin
-    body, bone = field.codes.shape, field.distance.shape
-    body_spacing, bone_spacing = float(field.body_spacing), float(field.bone_spacing)
-
-    def read():  # type: ignore[no-untyped-def]
-        return TissueField(
-            carray(_pointer(a), body, np.uint8), carray(_pointer(b), (256,), np.uint8),
-            carray(_pointer(c), body, np.int16), carray(_pointer(d), (3,), np.float64),
-            body_spacing, carray(_pointer(e), bone, np.float32),
-            carray(_pointer(f), bone, np.float32), carray(_pointer(g), (3,), np.float64),
-            bone_spacing,
-        )  # fmt: skip
-
-    return njit(nogil=True)(read)
+@njit(nogil=True)
+def _field(integers, spacings):  # type: ignore[no-untyped-def]
+    """The patient's field, its arrays at the addresses and in the shapes that the integers say."""
+    at = integers[FIELD:]
+    body, bone = (at[7], at[8], at[9]), (at[10], at[11], at[12])
+    return TissueField(
+        carray(_pointer(at[0]), body, np.uint8), carray(_pointer(at[1]), (256,), np.uint8),
+        carray(_pointer(at[2]), body, np.int16), carray(_pointer(at[3]), (3,), np.float64),
+        spacings[0], carray(_pointer(at[4]), bone, np.float32),
+        carray(_pointer(at[5]), bone, np.float32), carray(_pointer(at[6]), (3,), np.float64),
+        spacings[1],
+    )  # fmt: skip
 
 
 def compiled(
@@ -117,11 +112,8 @@ def compiled(
 ) -> Any:  # fmt: skip
     """The callback, a numba C function uint32(void*); keep a reference while it is scheduled."""
     begin, end, doubles, whole, write, _ = calls
-    clock, error_of, field_of = (
-        _clock(wall_clock),
-        _error_reader(calls),
-        _field_reader(shared.field),
-    )
+    clock, error_of = _clock(wall_clock), _error_reader(calls)
+    spacings_at = shared.spacings.ctypes.data
     integers_at, states_at, session_at, cannula_at, cannulas_at, safe_at, seen_at = (
         v.ctypes.data for v in shared[:7]
     )
@@ -157,7 +149,8 @@ def compiled(
         row = rows[n % ROWS]
         row[:] = rows[(n - 1) % ROWS]
         serve(
-            field_of(), law, limits, coupling, state,
+            _field(integers, carray(_pointer(spacings_at), (2,), np.float64)),
+            law, limits, coupling, state,
             carray(_pointer(session_at), (SESSION,), np.float64), cannula,
             carray(_pointer(safe_at), (SIZE,), np.float64), seen, transform, pressed[0], told,
             row, ring,

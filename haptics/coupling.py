@@ -40,9 +40,9 @@ PUBLISHED = P_MEMORY + SIZE
 OFFSET, HAND, TOOL, SPEED, GENERATION, CLUTCHED = 0, 3, 6, 9, 12, 13
 SESSION = 14
 
-# Room LPS as a user before the prone patient's back feels it: right is the patient's right on the
-# screen's right hand side (-x), up is away from the table (posterior), towards the user caudal
-PATIENT_FROM_DEVICE = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0))
+# LPS for a user at the feet of a prone patient, looking to the head: the device's right is the
+# patient's right (-x), up is posterior (+y), towards the user is caudal (-z)
+PATIENT_FROM_DEVICE = ((-1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0))
 
 
 class Coupling(NamedTuple):

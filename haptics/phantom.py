@@ -8,6 +8,7 @@ them than either side can be behind while it copies one.
 
 from __future__ import annotations
 
+import atexit
 import sys
 import time
 from pathlib import Path
@@ -34,7 +35,8 @@ CLOSING_S = 0.2  # a driver that does not call any more is not waited for longer
 # Places among the shared whole numbers
 SLOT, TICKS, BUTTONS, FINISH, STILL, DONE, ERROR = 0, 1, 2, 3, 4, 5, 6
 CLOCK = 8  # 2 values
-INTEGERS = 10
+FIELD = 10  # addresses of the field's 7 arrays, shapes of its 2 grids
+INTEGERS = FIELD + 13
 
 
 class Shared(NamedTuple):
@@ -51,7 +53,7 @@ class Shared(NamedTuple):
     told: NDArray[np.float64]
     rows: NDArray[np.float64]
     ring: Ring
-    field: TissueField
+    spacings: NDArray[np.float64]
 
 
 class Report(NamedTuple):
@@ -77,8 +79,21 @@ def limits_for(model: str) -> DeviceLimits:
     return next((device for device in DEVICES if device.name.lower() == plain), TOUCH)
 
 
-def _shared(field: TissueField) -> Shared:
-    field = field._replace(
+def _shared() -> Shared:
+    return Shared(
+        np.zeros(INTEGERS, np.int64), np.zeros((SLOTS, PUBLISHED)), np.zeros(SESSION),
+        fresh().copy(), np.tile(fresh(), (SLOTS, 1)), disarmed().copy(), np.zeros(INPUT),
+        np.zeros(16), np.zeros(3), np.zeros((ROWS, ROW)), empty_ring(), np.zeros(2),
+    )  # fmt: skip
+
+
+def _begin(shared: Shared, field: TissueField) -> TissueField:
+    """Shared arrays as at the first tick, in that field; its arrays, to be kept alive."""
+    for array in (*shared[:10], *shared.ring):
+        array[...] = 0
+    shared.cannula[:] = fresh()
+    shared.cannulas[:] = fresh()
+    kept = field._replace(
         codes=np.ascontiguousarray(field.codes, np.uint8),
         layers=np.ascontiguousarray(field.layers, np.uint8),
         hounsfield=np.ascontiguousarray(field.hounsfield, np.int16),
@@ -87,11 +102,16 @@ def _shared(field: TissueField) -> Shared:
         cortex=np.ascontiguousarray(field.cortex, np.float32),
         bone_origin=np.ascontiguousarray(field.bone_origin, np.float64),
     )
-    return Shared(
-        np.zeros(INTEGERS, np.int64), np.zeros((SLOTS, PUBLISHED)), np.zeros(SESSION),
-        fresh().copy(), np.tile(fresh(), (SLOTS, 1)), disarmed().copy(), np.zeros(INPUT),
-        np.zeros(16), np.zeros(3), np.zeros((ROWS, ROW)), empty_ring(), field,
+    arrays = [value for value in kept if isinstance(value, np.ndarray)]
+    shared.integers[FIELD:] = (
+        *(array.ctypes.data for array in arrays), *kept.codes.shape, *kept.distance.shape
     )  # fmt: skip
+    shared.spacings[:] = kept.body_spacing, kept.bone_spacing
+    return kept
+
+
+# Compiled callbacks with their arrays, while no device uses them: compiling takes seconds
+_idle: dict[tuple[object, ...], tuple[Shared, Any]] = {}
 
 
 class Phantom:
@@ -106,22 +126,30 @@ class Phantom:
         self, field: TissueField, law: TissueLaw, library: Path | None = None,
         name: str = "Default Device", wall_clock: bool = True, record: Path | None = None,
     ) -> None:  # fmt: skip
-        from haptics.callback import compiled
-
         self._package = driver(library)
         self._handle = opened(self._package, name)
         self._open, self._read, self._record, self._published = True, 0, record, 0
-        self._wall_clock, self._shared = wall_clock, _shared(field)
+        self._wall_clock = wall_clock
         self.limits = limits_for(self._package.get_model() or "")
-        self._callback: Any = compiled(
-            self._shared, law, limits_of(self.limits), coupling_of(self.limits),
-            bound(self._package), self._handle, wall_clock,
-        )  # fmt: skip
+        self._key = (law, self.limits, self._handle, wall_clock)
+        idle = self._key in _idle
+        self._shared, self._callback = _idle.pop(self._key) if idle else self._compiled(law)
+        self._field = _begin(self._shared, field)
         self._start()
+
+    def _compiled(self, law: TissueLaw) -> tuple[Shared, Any]:
+        from haptics.callback import compiled
+
+        shared = _shared()
+        return shared, compiled(
+            shared, law, limits_of(self.limits), coupling_of(self.limits), bound(self._package),
+            self._handle, self._wall_clock,
+        )  # fmt: skip
 
     def _start(self) -> None:
         from pyOpenHaptics.hd_callback import hdAsyncSheduler  # the package's own spelling
 
+        atexit.register(self.close)  # and so it is kept while the driver's thread calls it
         with quiet():
             self._package.enable_force()
             hdAsyncSheduler(self._callback.ctypes)
@@ -182,3 +210,5 @@ class Phantom:
         with quiet():
             self._package.stop_scheduler()
             self._package.close_device(self._handle)
+        atexit.unregister(self.close)
+        _idle[self._key] = self._shared, self._callback

@@ -77,7 +77,7 @@ def wait_for(done: Callable[[], bool], seconds: float = 5.0) -> None:
     end = time.perf_counter() + seconds
     while not done():
         assert time.perf_counter() < end, f"not within {seconds} s"
-        time.sleep(0.0005)
+        time.sleep(0.001)
 
 
 @contextmanager
