@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from game import __version__
 from game.errors import BadInput
+from game.terminal import print_table, screen, working
 
 if TYPE_CHECKING:
     from game.records.album import Album
@@ -39,7 +36,6 @@ patients = typer.Typer(
     rich_markup_mode=None,
 )  # fmt: skip
 app.add_typer(patients)
-screen = Console(stderr=True, highlight=False)
 
 
 class Device(StrEnum):
@@ -112,7 +108,7 @@ def demo(
     from game.training.rehearsal import rehearse
 
     case = _case(_level(level), patient, seed, out)
-    with _working("the expert performs the case") as said:
+    with working("the expert performs the case") as said:
         session, album = rehearse(case, perform(case, entry_offset), patient, said)
     _conclude(case, session, album, out, as_json)
 
@@ -163,7 +159,7 @@ def replay(
     recorded, album = load_session(session), Album()
     source = patient or (Path(p) if (p := recorded.header.patient_path) else None)
     case = _case(recorded.header.level, source, recorded.header.seed, out)
-    with _working(f"replaying {len(recorded) / 3600:.1f} minutes"):
+    with working(f"replaying {len(recorded) / 3600:.1f} minutes"):
         again = play_again(recorded, case, album.watch)
     rubric = load_rubric()
     card, before = score(again.trace, rubric), score(recorded.trace, rubric)
@@ -208,10 +204,8 @@ def levels(as_json: JsonOption = False) -> None:
     if as_json:
         print(json.dumps([level.model_dump() for level in found]))
         return
-    table = Table("level", "title", "sides")
-    for level in found:
-        table.add_row(level.name, level.title, ", ".join(level.sides))
-    Console().print(table)
+    rows = [(level.name, level.title, ", ".join(level.sides)) for level in found]
+    print_table(("level", "title", "sides"), rows)
 
 
 @patients.command("import")
@@ -229,7 +223,7 @@ def import_patient(
 
     if out is not None:
         usable(out)
-    with _working(f"importing {folder}"):
+    with working(f"importing {folder}"):
         patient = open_patient(folder)
         if out is not None:
             save(patient, out)
@@ -242,12 +236,11 @@ def import_patient(
         print(json.dumps({"name": patient.name, "source": patient.source, "landmarks": found,
                           "notes": list(patient.notes)}))  # fmt: skip
         return
-    table = Table("landmark", "left", "posterior", "superior", "seen", title=patient.name)
+    rows = []
     for name, mark in sorted(patient.landmarks.items()):
-        x, y, z = mark.point
         seen = f"estimated +-{mark.uncertainty_mm:.0f} mm" if mark.estimated else "yes"
-        table.add_row(name, f"{x:.1f}", f"{y:.1f}", f"{z:.1f}", seen)
-    Console().print(table)
+        rows.append((name, *(f"{v:.1f}" for v in mark.point), seen))
+    print_table(("landmark", "left", "posterior", "superior", "seen"), rows, patient.name)
     for note in patient.notes:
         Console().print(f"- {note}")
 
@@ -275,7 +268,7 @@ def xray(
     if out.suffix.lower() not in (".png", ".npz"):
         raise BadInput(f"-o {out}: the file must end in .png or .npz")
     case = _case(_level("both-sides"), patient, seed, out.parent)
-    with _working(f"projecting {view.value}"):
+    with working(f"projecting {view.value}"):
         goal = stored_position(case, view.value)
         state = step(case, begin(case), Control(actions=(Recall(goal),)))
         while state.carm.moving:
@@ -306,17 +299,36 @@ def bench(
     from game.training.bench import PARTS, measure
 
     case = _case(_level("both-sides"), patient, 0, None)
-    with _working("performing the case and timing it"):
+    with working("performing the case and timing it"):
         rows = measure(case, [p.value for p in part] if part else PARTS)
     if as_json:
         print(json.dumps([asdict(row) for row in rows]))
         return
-    table = Table("part", "what", "unit", "median", "p95", "budget")
-    for row in rows:
-        table.add_row(
-            row.part, row.what, row.unit, f"{row.median:.4g}", f"{row.p95:.4g}", row.budget
-        )
-    Console().print(table)
+    shown = [(r.part, r.what, r.unit, f"{r.median:.4g}", f"{r.p95:.4g}", r.budget) for r in rows]
+    print_table(("part", "what", "unit", "median", "p95", "budget"), shown)
+
+
+@app.command()
+def doctor(
+    library: Annotated[
+        Path | None, typer.Option(help="The device driver's libHD, if it is in no usual place.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the haptic device, or say what is missing; fails only if mouse play would.
+
+    Example: sacrosim doctor --library /opt/OpenHaptics/lib/libHD.so
+    """
+    from game.training.doctor import examine, playable
+
+    findings = examine(library)
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        rows = [(f.needed, f.what, "yes" if f.there else "NO", f.say) for f in findings]
+        print_table(("for", "what", "there", ""), rows)
+    if not playable(findings):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -342,7 +354,7 @@ def _case(level: Level, patient: Path | None, seed: int, out: Path | None) -> Ca
 
     if out is not None:
         usable(out)
-    with _working("patient"):
+    with working("patient"):
         chosen = embedded(seed) if patient is None else open_patient(patient)
         return make_case(chosen, level, seed)
 
@@ -352,29 +364,12 @@ def _conclude(case: Case, session: Session, album: Album, out: Path, as_json: bo
     from game.records.results import write_results
     from game.scoring.rubric import load_rubric
 
-    with _working("pictures and report"):
+    with working("pictures and report"):
         results = write_results(out, case, session, album, load_rubric())
     _show(results.scorecard, as_json)
     screen.print(f"report    {results.report}")
     screen.print(f"pictures  {', '.join(path.name for path in results.pictures)}")
     screen.print(f"session   {results.session}")
-
-
-@contextmanager
-def _working(what: str) -> Iterator[Callable[[float], None]]:
-    """Progress on stderr, and a line when it is done; the caller may tell it how many simulated
-    seconds have passed."""
-    columns = (TextColumn("{task.description}"), TimeElapsedColumn())
-    began = perf_counter()
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-
-        def said(seconds: float) -> None:
-            minutes = f"{int(seconds // 60)}:{int(seconds % 60):02d} simulated"
-            bar.update(task, description=f"{what}, {minutes}")
-
-        yield said
-    screen.print(f"{what}: {perf_counter() - began:.1f} s")
 
 
 def _show(card: Scorecard, as_json: bool) -> None:

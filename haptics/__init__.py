@@ -6,6 +6,10 @@
     servo       one pure 1 kHz tick, and batches of it
     virtual     hands without a device: scripted, and the mouse's
     safety      what a device may be told to do with a force
+    coupling    a device's hand and the cannula: the tick with a device
+    phantom     3D Systems devices; callback and hdapi are its C function and its C library
+    doctor      whether a device can be used here, or what is missing
+    recorder    the last 60 s of every tick, for after a fault
 
 Frames: patient LPS, mm. Units: mm, N, s. Forces are unscaled unless a name says otherwise.
 """

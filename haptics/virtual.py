@@ -155,30 +155,17 @@ def _run(  # type: ignore[no-untyped-def]
     command: NDArray[np.float64],
     count: int,
 ) -> tuple[NDArray[np.float64], HandState, NDArray[np.float64]]:
-    line = np.array([*hand.origin, *hand.direction])
+    line = np.array(hand.origin + hand.direction)
     state = np.array(
-        [
-            hand.s,
-            hand.speed,
-            hand.intent,
-            hand.waiting,
-            float(hand.arrived),
-            hand.axial,
-            hand.felt,
-        ]
+        (hand.s, hand.speed, hand.intent, hand.waiting, hand.arrived, hand.axial, hand.felt),
+        np.float64,
     )
     after, rows = memory.copy(), np.empty((count, ROW))
     kernel(field, law, tool, after, line, state, command, rows)
     after.flags.writeable = False
-    moved = replace(
-        hand,
-        s=float(state[S]),
-        speed=float(state[V]),
-        intent=float(state[INTENT]),
-        waiting=float(state[WAITING]),
-        arrived=bool(state[ARRIVED]),
-        axial=float(state[AXIAL]),
-        felt=float(state[FELT]),
+    s, speed, intent, waiting, arrived, axial, felt = state.tolist()
+    moved = HandState(
+        hand.origin, hand.direction, s, speed, intent, waiting, arrived > 0.0, axial, felt
     )
     return after, moved, rows
 

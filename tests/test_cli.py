@@ -32,7 +32,8 @@ def complaint(result: subprocess.CompletedProcess[str]) -> str:
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "play", "replay", "score", "levels", "xray", "bench", "patient import"]
+    "command",
+    ["demo", "play", "replay", "score", "levels", "xray", "bench", "doctor", "patient import"],
 )
 def test_every_command_has_help_with_an_example(command: str) -> None:
     shown = run(*command.split(), "--help")

@@ -112,6 +112,10 @@ class Grip:
     memory: NDArray[np.float64]
     hand: HandState
 
+    def moved(self, memory: NDArray[np.float64], hand: HandState) -> Grip:
+        """The grip after servo ticks."""
+        return Grip(self.field, self.law, self.tool, memory, hand)
+
     @cached_property
     def insertion(self) -> Insertion:
         """Where the cannula is and what it is in."""
@@ -205,12 +209,11 @@ class Hand:
         """The simulation tick that ends at `time` (1/3000 s): the hand after it, its report."""
         grip = self.grip
         push = self.push or Push(grip.depth, TISSUE_SPEED, BONE_SPEED)
-        hand = grip.hand if self.push else replace(grip.hand, arrived=True)
+        hand = grip.hand if self.push or grip.hand.arrived else replace(grip.hand, arrived=True)
         memory, hand, rows = scripted_ticks(
             grip.field, grip.law, grip.tool, grip.memory, hand, push, servo_ticks(time)
         )
-        moved = replace(grip, memory=memory, hand=hand)
-        return Hand(moved, self.push), report(rows, time)
+        return Hand(grip.moved(memory, hand), self.push), report(rows, time)
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,7 +243,7 @@ class MouseHand:
         memory, hand, rows = mouse_ticks(
             grip.field, grip.law, grip.tool, grip.memory, grip.hand, clicks, servo_ticks(time)
         )
-        return MouseHand(replace(grip, memory=memory, hand=hand)), report(rows, time)
+        return MouseHand(grip.moved(memory, hand)), report(rows, time)
 
 
 def report(rows: NDArray[np.float64], time: int) -> ServoReport:
@@ -258,8 +261,11 @@ def report(rows: NDArray[np.float64], time: int) -> ServoReport:
 
 
 def _events(rows: NDArray[np.float64], first: int) -> tuple[ServoEvent, ...]:
+    happened: list[float] = rows[:, ROW_EVENTS].tolist()
+    if not any(happened):
+        return ()
     events: list[ServoEvent] = []
-    for n in np.flatnonzero(rows[:, ROW_EVENTS]):
+    for n in np.flatnonzero(happened):
         row = rows[n]
         for bit, kind in KINDS:
             if int(row[ROW_EVENTS]) & bit:
