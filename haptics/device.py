@@ -1,9 +1,15 @@
-"""What a haptic device is: a hand's pose in, a force out, and limits that hold for it."""
+"""What a haptic device is, what it can bear, and what its servo tells."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from haptics.safety import Fault, Mode
 
 Vector = tuple[float, float, float]
 
@@ -30,23 +36,28 @@ PREMIUM_30_6DOF = DeviceLimits("Premium 3.0 6DOF", 22.0, None, 1.0, 0.005, 250.0
 DEVICES = (TOUCH, PHANTOM_OMNI, TOUCH_X, PREMIUM_15_6DOF, PREMIUM_30_6DOF)
 
 
-@dataclass(frozen=True)
-class HandPose:
-    """Where a hand holds the cannula's tip, mm, and the unit direction from hub to tip."""
+class Report(NamedTuple):
+    """What the servo did since the last report: its `rows` (n, ROW), at most ROWS of them, the
+    cannula's `memory` now, the safety chain's state, the buttons, whether the clutch is held."""
 
-    tip: Vector
-    direction: Vector
+    rows: NDArray[np.float64]
+    memory: NDArray[np.float64]
+    mode: Mode
+    fault: Fault
+    error: int
+    buttons: int
+    clutched: bool
 
 
 class HapticDevice(Protocol):
-    """One device, read and written once per servo tick, in the frame of its own driver."""
+    """An open device whose own thread runs the servo. It is told what State says and asked what
+    happened; neither side waits for the other."""
 
-    @property
-    def limits(self) -> DeviceLimits:
-        """What this device can bear and render."""
+    def publish(self, state: NDArray[np.float64]) -> None:
+        """Give the servo a new state (`haptics.coupling.published`)."""
 
-    def read(self) -> HandPose:
-        """The hand's pose now; raises OSError when the device does not answer."""
+    def report(self) -> Report:
+        """What happened since the last report."""
 
-    def write(self, force: Vector) -> None:
-        """Push the hand with `force`, N, already within `limits`; raises OSError as `read`."""
+    def close(self) -> None:
+        """Let go of the hand: zero force, then stop; does nothing when closed already."""

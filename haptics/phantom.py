@@ -19,7 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from haptics.coupling import CLUTCHED, PUBLISHED, SESSION, coupling_of
-from haptics.device import DEVICES, PHANTOM_OMNI, TOUCH, TOUCH_X, DeviceLimits
+from haptics.device import (
+    DEVICES,
+    PHANTOM_OMNI,
+    TOUCH,
+    TOUCH_X,
+    DeviceLimits,
+    HapticDevice,
+    Report,
+)
 from haptics.hdapi import DeviceError, bound, driver, error_code, opened, quiet, said
 from haptics.insertion import fresh
 from haptics.recorder import Ring, empty_ring, write_out
@@ -54,19 +62,6 @@ class Shared(NamedTuple):
     rows: NDArray[np.float64]
     ring: Ring
     spacings: NDArray[np.float64]
-
-
-class Report(NamedTuple):
-    """What the servo did since the last report: its `rows` (n, ROW), at most ROWS of them, the
-    cannula's `memory` now, the safety chain's state, the buttons, whether the clutch is held."""
-
-    rows: NDArray[np.float64]
-    memory: NDArray[np.float64]
-    mode: Mode
-    fault: Fault
-    error: int
-    buttons: int
-    clutched: bool
 
 
 def limits_for(model: str) -> DeviceLimits:
@@ -114,7 +109,7 @@ def _begin(shared: Shared, field: TissueField) -> TissueField:
 _idle: dict[tuple[object, ...], tuple[Shared, Any]] = {}
 
 
-class Phantom:
+class Phantom(HapticDevice):
     """One open device. `publish` what State says, read a `report`, `close` it (or use `with`).
 
     `library` is libHD where the system does not find it; `wall_clock` False counts a tick as 1 ms,
