@@ -26,6 +26,8 @@ from game.training.levels import make_case, read_level
 from game.training.plan import planned_line, stops, stored_position
 from game.training.rehearsal import rehearse
 
+SCANS = ("pelvic-ct", "pelvic-labels/case-001", "pelvic-labels/case-004")
+
 
 def until_entered(case: Case, offset: float) -> list[BoneEntered]:
     """Run the expert until both cannulas have entered bone."""
@@ -44,6 +46,15 @@ def test_a_displaced_entry_is_scored_at_its_displacement(
 ) -> None:
     entries = until_entered(embedded_case, offset)
     assert [entry.side for entry in entries] == list(SIDES)
+    assert [entry.error_mm for entry in entries] == pytest.approx([offset, offset], abs=0.5)
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("scan", SCANS)
+@pytest.mark.parametrize("offset", [0.0, 3.0, 8.0])
+def test_a_displaced_entry_on_real_anatomy(shared_data: Path, scan: str, offset: float) -> None:
+    case = make_case(open_patient(shared_data / scan), read_level("both-sides"))
+    entries = until_entered(case, offset)
     assert [entry.error_mm for entry in entries] == pytest.approx([offset, offset], abs=0.5)
 
 
@@ -130,7 +141,7 @@ def test_replay_in_another_process_is_equal(
     assert json.loads(shown.stdout) == json.loads(score(performed.trace, load_rubric()).to_json())
 
 
-@pytest.mark.parametrize("scan", ["pelvic-ct", "pelvic-labels/case-001", "pelvic-labels/case-004"])
+@pytest.mark.parametrize("scan", SCANS)
 def test_the_expert_is_sound_on_real_anatomy(shared_data: Path, scan: str) -> None:
     case = make_case(open_patient(shared_data / scan), read_level("both-sides"))
     sound(rehearse(case, perform(case))[0].trace)
