@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from game.records.session import Session
@@ -10,7 +10,6 @@ from game.scoring.trace import Trace
 from game.simulation import cement
 from game.simulation.case import Case
 from game.simulation.clock import UNITS_PER_SECOND
-from game.simulation.control import Control
 from game.simulation.events import Event
 from game.simulation.injecting import Solve
 from game.simulation.state import State
@@ -47,14 +46,6 @@ def replay(
         if watch is not None:
             watch(state)
     return Replay(state, tuple(trace), difference or _first_difference(session.trace, trace))
-
-
-def states(case: Case, controls: Iterable[Control]) -> Iterable[State]:
-    """Every state that a sequence of controls leads through."""
-    state = begin(case)
-    for control in controls:
-        state = step(case, state, control)
-        yield state
 
 
 def _first_difference(recorded: Trace, again: Sequence[Event]) -> str | None:

@@ -29,7 +29,6 @@ IN_THE_WAY = radians(30.0)  # between the looks at detector and skin: a project 
 ONLOOKER, OVERVIEWER = BitMask32.bit(0), BitMask32.bit(1)  # which camera sees what
 WHITE = (0.86, 0.88, 0.90, 1.0)
 GREY = (0.45, 0.48, 0.52, 1.0)
-DARK = (0.22, 0.24, 0.27, 1.0)
 LASER = (1.0, 0.15, 0.1, 1.0)
 
 

@@ -25,7 +25,6 @@ from game.simulation.events import (
     Mixed,
     Outcome,
     Placed,
-    Refused,
     SkinEntered,
 )
 
@@ -200,11 +199,6 @@ def placed_before_mixing(trace: Trace) -> float | None:
 def hands_out(trace: Trace) -> float | None:
     """Fraction of the exposures made with the operator's hands out of the beam."""
     return fraction(picture.hands_out for picture in all_of(trace, Exposed))
-
-
-def refusals(trace: Trace) -> int:
-    """Actions that could not be done."""
-    return len(all_of(trace, Refused))
 
 
 def fraction(flags: Iterable[bool]) -> float | None:

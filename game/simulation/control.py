@@ -128,6 +128,3 @@ class Control:
     hand_on: bool = False
     servo: ServoReport | None = None
     actions: tuple[Action, ...] = ()
-
-
-IDLE = Control()

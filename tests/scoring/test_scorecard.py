@@ -425,4 +425,3 @@ def test_refusals_are_told_and_not_graded() -> None:
     card = graded((*trace[:-1], Refused(trace[-1].time, "mix", "mixed already"), trace[-1]))
     assert card.counts.refused == ("mix: mixed already",)
     assert card.total == pytest.approx(100.0)
-    assert metrics.refusals(trace) == 0
