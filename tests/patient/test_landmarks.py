@@ -29,13 +29,14 @@ FOLDER = {
 WITHIN_MM = {"s1_endplate_centre": 3.0, "si_caudal": 3.0, "s3_lateral": 5.0, "foramen": 6.0}
 
 
-@pytest.fixture(scope="module", params=list(FOLDER))
+@pytest.fixture(scope="module")
 def scan(request: pytest.FixtureRequest, shared_data: Path) -> tuple[str, Bones]:
     """A scan's name and its bones, scanner LPS mm."""
     segmentation = read_segmentation(shared_data / FOLDER[request.param])
     return request.param, bones_of(segmentation, levels_of(segmentation))
 
 
+@pytest.mark.parametrize("scan", list(FOLDER), indirect=True)
 def test_against_landmarks_read_by_eye(scan: tuple[str, Bones]) -> None:
     name, bones = scan
     found = find_landmarks(bones, {})
@@ -48,10 +49,9 @@ def test_against_landmarks_read_by_eye(scan: tuple[str, Bones]) -> None:
     assert not far
 
 
+@pytest.mark.parametrize("scan", ["case-001"], indirect=True)
 def test_a_shifted_scan_shifts_its_landmarks_and_turns_nothing(scan: tuple[str, Bones]) -> None:
-    name, bones = scan
-    if name != "case-001":
-        pytest.skip("one scan is enough")
+    _, bones = scan
     shift = np.array([31.0, -17.0, 250.0])
     x, y, z = (float(a) for a in np.array(bones.grid.origin) + shift)
     moved = replace(bones, grid=replace(bones.grid, origin=(x, y, z)))
@@ -60,10 +60,9 @@ def test_a_shifted_scan_shifts_its_landmarks_and_turns_nothing(scan: tuple[str, 
         np.testing.assert_allclose(there[mark].point - shift, here[mark].point, atol=0.8)
 
 
+@pytest.mark.parametrize("scan", ["case-004"], indirect=True)
 def test_what_is_known_is_taken_as_it_is(scan: tuple[str, Bones]) -> None:
-    name, bones = scan
-    if name != "case-004":
-        pytest.skip("one scan is enough")
+    _, bones = scan
     known = {"s3_lateral_left": Landmark(np.array([28.0, 198.0, -15.0]))}
     found = find_landmarks(bones, known)
     assert found["s3_lateral_left"] is known["s3_lateral_left"]
@@ -75,10 +74,9 @@ def test_what_is_known_is_taken_as_it_is(scan: tuple[str, Bones]) -> None:
     assert 1.0 < above @ planes["s1_endplate"].normal < 12.0
 
 
+@pytest.mark.parametrize("scan", ["pelvic-ct"], indirect=True)
 def test_ribbon_coordinates_return_to_their_point(scan: tuple[str, Bones]) -> None:
-    name, bones = scan
-    if name != "pelvic-ct":
-        pytest.skip("one scan is enough")
+    _, bones = scan
     ribbon = unrolled(bones, midsagittal(bones))
     points = ribbon.point(np.array([30.0, 60.0, 90.0]), np.array([-20.0, 0.0, 25.0]), 4.0)
     np.testing.assert_allclose(ribbon.point(*ribbon.locate(points).T), points, atol=0.3)
