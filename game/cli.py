@@ -129,14 +129,20 @@ def play(
     Example: sacrosim play left-side
     """
     try:
-        from game.scene.room import open_room
+        from game.scene.room import RoomError, open_room
     except ImportError as error:
         raise BadInput(
             f"the 3D room cannot start ({error}); on Debian: apt-get install libgl1 libegl1"
         ) from None
     case = _case(_level(level), patient, seed, out)
-    session, album = open_room(case, patient, sys.stdout if status else None)
+    unfinished = out / "unfinished.npz"
+    try:
+        session, album = open_room(case, patient, sys.stdout if status else None, unfinished)
+    except RoomError as broken:
+        _conclude(case, broken.session, broken.album, out, False)
+        raise
     _conclude(case, session, album, out, False)
+    unfinished.unlink(missing_ok=True)
 
 
 @app.command()

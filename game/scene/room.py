@@ -7,11 +7,10 @@ compute thread. Everything shown is read from State.
 from __future__ import annotations
 
 import json
-import sys
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
 from typing import Any, Protocol, TextIO
 
@@ -30,7 +29,7 @@ from game.errors import BadInput
 from game.geometry.carm import detector_direction
 from game.geometry.grid import FloatArray
 from game.records.album import Album
-from game.records.session import Session
+from game.records.session import Session, save_session
 from game.scene.body import Body
 from game.scene.camera import Camera, overview
 from game.scene.compute import Compute
@@ -52,6 +51,7 @@ from game.simulation.state import State
 
 FRAME_S = 1.0 / 60.0  # no more frames than ticks
 STATUS_S = 0.1  # between status lines
+KEEP_S = 30.0  # between copies of an unfinished session: a project choice
 BACKGROUND = (0.07, 0.09, 0.11, 1.0)
 SETTINGS = """
 window-title Sacrosim
@@ -68,21 +68,38 @@ show-frame-rate-meter false
 """
 
 
+class RoomError(Exception):
+    """The room broke down; `session` and `album` hold what was done until then, finished."""
+
+    def __init__(self, session: Session, album: Album) -> None:
+        super().__init__("the room broke down; what was done until then is kept")
+        self.session, self.album = session, album
+
+
 def open_room(
-    case: Case, patient_path: Path | None, status_to: TextIO | None = None
+    case: Case,
+    patient_path: Path | None,
+    status_to: TextIO | None = None,
+    keep: Path | None = None,
 ) -> tuple[Session, Album]:
     """Open the window and let a person perform `case`; returns the session and its album.
 
     Closing the window, an interrupt or an error finishes the case where it stands, so that nothing
-    is lost. `status_to` gets one line of JSON per `STATUS_S` (see `Room.status`)."""
+    is lost; after an error RoomError carries both. `status_to` gets one line of JSON per `STATUS_S`
+    (see `Room.status`); the unfinished session goes to the file `keep` every `KEEP_S`, for the case
+    that the process is killed."""
     base = open_window()
     try:
         with Compute(case) as compute:
             sitting = Sitting(case, patient_path, compute.solve, _publisher(compute))
             keyboard = Keyboard(base)
-            with Kept():
-                run(Room(base, sitting, compute, keyboard), keyboard, status_to)
-            return sitting.close()
+            kept = Kept()
+            with kept:
+                run(Room(base, sitting, compute, keyboard), keyboard, status_to, keep)
+            session, album = sitting.close()
+            if kept.error is not None:
+                raise RoomError(session, album) from kept.error
+            return session, album
     finally:
         base.destroy()
 
@@ -99,7 +116,10 @@ def open_window(kind: str = "onscreen") -> Any:
 
 
 class Kept:
-    """A context that survives errors and interrupts, and prints them: a person's case is kept."""
+    """A context that survives errors, which it holds, and interrupts: a person's case is kept."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
 
     def __enter__(self) -> None:
         return None
@@ -111,13 +131,13 @@ class Kept:
         trace: TracebackType | None,
     ) -> bool:
         if isinstance(error, Exception):
-            traceback.print_exception(kind, error, trace, file=sys.stderr)
+            self.error = error
         return isinstance(error, Exception | KeyboardInterrupt)
 
 
-def run(room: Room, keyboard: Keyboard, status_to: TextIO | None) -> None:
+def run(room: Room, keyboard: Keyboard, status_to: TextIO | None, keep: Path | None = None) -> None:
     """Frame after frame until the case is finished or the window is closed."""
-    before = told = time.perf_counter()
+    before = told = kept = time.perf_counter()
     while not (room.sitting.over or keyboard.closed):
         now = time.perf_counter()
         room.frame(now - before)
@@ -125,6 +145,10 @@ def run(room: Room, keyboard: Keyboard, status_to: TextIO | None) -> None:
         if status_to is not None and now - told >= STATUS_S:
             told = now
             print(json.dumps(room.status()), file=status_to, flush=True)
+        if keep is not None and now - kept >= KEEP_S:
+            kept = now
+            keep.parent.mkdir(parents=True, exist_ok=True)
+            Thread(target=save_session, args=(room.sitting.so_far(), keep)).start()
         time.sleep(max(0.0, FRAME_S - (time.perf_counter() - now)))
 
 

@@ -126,6 +126,10 @@ class Sitting:
             self.tick(Wish(actions=(Finish(),)))
         return self._recorder.session(), self.album
 
+    def so_far(self) -> Session:
+        """The session as it stands, unfinished: a replay of it ends where the person is now."""
+        return self._recorder.session()
+
     def say(self, text: str) -> None:
         """A line of the log that no event gave."""
         if not self.log or self.log[-1].text != text:

@@ -116,9 +116,11 @@ def test_what_is_drawn_is_no_empty_picture(room: Room, base: Any) -> None:
     assert pixels[5, 600, 2] > pixels[5, 600, 0] + 20
 
 
-def test_an_error_is_survived_and_an_exit_is_not() -> None:
-    with Kept():
+def test_an_error_is_held_and_an_exit_is_not() -> None:
+    kept = Kept()
+    with kept:
         raise RuntimeError("a view failed")
+    assert str(kept.error) == "a view failed"
     with Kept():
         raise KeyboardInterrupt
     with pytest.raises(SystemExit), Kept():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from blocks import block_case
 from game.records.replay import replay
+from game.records.session import load_session, save_session
 from game.scene.compute import Compute
 from game.scene.desk import Inputs
 from game.scene.layout import STAGE
@@ -131,3 +133,13 @@ def test_pictures_are_dropped_when_late_and_never_awaited() -> None:
 def test_the_stage_is_where_the_layout_says() -> None:
     sitting = Sitting(block_case())
     assert STAGE.holds(*over_the_back(sitting))
+
+
+def test_an_unfinished_session_can_be_kept_and_replayed(tmp_path: Path) -> None:
+    sitting = Sitting(block_case())
+    taken_and_pushed(sitting, 40)
+    save_session(sitting.so_far(), tmp_path / "unfinished.npz")
+    kept = load_session(tmp_path / "unfinished.npz")
+    again = replay(kept, block_case())
+    assert again.difference is None
+    assert again.final.digest() == sitting.state.digest()
