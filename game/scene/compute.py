@@ -39,6 +39,13 @@ class Compute:
     ) -> None:  # fmt: skip
         self._pool.shutdown(wait=True, cancel_futures=True)
 
+    def warm_up(self, state: State) -> None:
+        """Draw `state` for nobody, coarse and in full: on a machine's first run the kernels are
+        compiled now, and not while a person waits for the first picture. What fails here fails
+        again, and is told, at that picture."""
+        self._pool.submit(self._draw, state, True)
+        self._pool.submit(self._draw, state, False)
+
     def want(self, state: State) -> None:
         """Ask for the picture that `state` holds; one that still waits to be begun is dropped."""
         self.dropped += self._wanted is not None

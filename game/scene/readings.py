@@ -93,7 +93,7 @@ def _clock(sitting: Sitting) -> str:
 
 def _live(state: State, live: Shown | None) -> str:
     if live is None:
-        return "No picture yet"
+        return "The picture is being made" if state.tube.pulses else "No picture yet"
     fresh = "LIVE" if state.tube.pedal else "last image held"
     return f"{fresh}: {_held(live)}"
 

@@ -93,6 +93,7 @@ def open_room(
         with Compute(case) as compute:
             sitting = Sitting(case, patient_path, compute.solve, _publisher(compute))
             keyboard = Keyboard(base)
+            compute.warm_up(sitting.state)
             kept = Kept()
             with kept:
                 run(Room(base, sitting, compute, keyboard), keyboard, status_to, keep)

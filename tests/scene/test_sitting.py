@@ -143,3 +143,15 @@ def test_an_unfinished_session_can_be_kept_and_replayed(tmp_path: Path) -> None:
     again = replay(kept, block_case())
     assert again.difference is None
     assert again.final.digest() == sitting.state.digest()
+
+
+def test_a_warm_up_shows_nobody_a_picture_and_the_first_one_still_comes() -> None:
+    state = begin(block_case())
+    with Compute(block_case()) as compute:
+        compute.warm_up(state)
+        assert compute.picture() is None
+        compute.want(state)
+        until = time.monotonic() + 120
+        while (done := compute.picture()) is None and time.monotonic() < until:
+            time.sleep(0.01)
+    assert done is not None and done[0] is state
