@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from game import __version__
+from game.cli.patients import JsonOption, patients
 from game.errors import BadInput
 from game.terminal import print_table, screen, working
 
@@ -31,10 +32,6 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-patients = typer.Typer(
-    name="patient", help="Import a pelvis.",
-    rich_markup_mode=None,
-)  # fmt: skip
 app.add_typer(patients)
 
 
@@ -73,7 +70,6 @@ PatientOption = Annotated[
 LevelArgument = Annotated[str, typer.Argument(help="A level; `sacrosim levels` lists them.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 OutOption = Annotated[Path, typer.Option(help="Folder for report, scorecard and session.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for another program.")]
 
 
 def main() -> None:
@@ -212,43 +208,6 @@ def levels(as_json: JsonOption = False) -> None:
         return
     rows = [(level.name, level.title, ", ".join(level.sides)) for level in found]
     print_table(("level", "title", "sides"), rows)
-
-
-@patients.command("import")
-def import_patient(
-    folder: Annotated[Path, typer.Argument(help="A CT with labels, or a label map with a mask.")],
-    out: Annotated[Path | None, typer.Option(help="Keep the patient in this folder.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Import a pelvis, and say what was found and what was estimated.
-
-    Example: sacrosim patient import scans/pelvis --out patients/one
-    """
-    from game.patient.store import open_patient, save
-    from game.records.results import usable
-
-    if out is not None:
-        usable(out)
-    with working(f"importing {folder}"):
-        patient = open_patient(folder)
-        if out is not None:
-            save(patient, out)
-    found = {
-        name: {"point": [round(float(v), 2) for v in mark.point], "estimated": mark.estimated,
-               "uncertainty_mm": mark.uncertainty_mm}
-        for name, mark in sorted(patient.landmarks.items())
-    }  # fmt: skip
-    if as_json:
-        print(json.dumps({"name": patient.name, "source": patient.source, "landmarks": found,
-                          "notes": list(patient.notes)}))  # fmt: skip
-        return
-    rows = []
-    for name, mark in sorted(patient.landmarks.items()):
-        seen = f"estimated +-{mark.uncertainty_mm:.0f} mm" if mark.estimated else "yes"
-        rows.append((name, *(f"{v:.1f}" for v in mark.point), seen))
-    print_table(("landmark", "left", "posterior", "superior", "seen"), rows, patient.name)
-    for note in patient.notes:
-        Console().print(f"- {note}")
 
 
 @app.command()

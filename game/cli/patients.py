@@ -1,0 +1,104 @@
+"""The commands about patients: import one, check one against the published morphometry."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from game.terminal import print_table, screen, working
+
+patients = typer.Typer(
+    name="patient", help="Import a pelvis; check one.",
+    rich_markup_mode=None,
+)  # fmt: skip
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for another program.")]
+
+
+class SexOption(StrEnum):
+    """Whose published rows a patient is held against."""
+
+    FEMALE = "female"
+    MALE = "male"
+
+
+@patients.command("import")
+def import_patient(
+    folder: Annotated[Path, typer.Argument(help="A CT with labels, or a label map with a mask.")],
+    out: Annotated[Path | None, typer.Option(help="Keep the patient in this folder.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Import a pelvis, and say what was found and what was estimated.
+
+    Example: sacrosim patient import scans/pelvis --out patients/one
+    """
+    from game.patient.store import open_patient, save
+    from game.records.results import usable
+
+    if out is not None:
+        usable(out)
+    with working(f"importing {folder}"):
+        patient = open_patient(folder)
+        if out is not None:
+            save(patient, out)
+    found = {
+        name: {"point": [round(float(v), 2) for v in mark.point], "estimated": mark.estimated,
+               "uncertainty_mm": mark.uncertainty_mm}
+        for name, mark in sorted(patient.landmarks.items())
+    }  # fmt: skip
+    if as_json:
+        print(json.dumps({"name": patient.name, "source": patient.source, "landmarks": found,
+                          "notes": list(patient.notes)}))  # fmt: skip
+        return
+    rows = []
+    for name, mark in sorted(patient.landmarks.items()):
+        seen = f"estimated +-{mark.uncertainty_mm:.0f} mm" if mark.estimated else "yes"
+        rows.append((name, *(f"{v:.1f}" for v in mark.point), seen))
+    print_table(("landmark", "left", "posterior", "superior", "seen"), rows, patient.name)
+    for note in patient.notes:
+        screen.print(f"- {note}")
+
+
+@patients.command("check")
+def check_patient(
+    folder: Annotated[
+        Path | None, typer.Argument(help="A patient, or a scan to import; else the embedded one.")
+    ] = None,
+    sex: Annotated[SexOption, typer.Option(help="Whose published rows apply.")] = SexOption.FEMALE,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a patient, beside the published morphometry; a plain reading, it refuses nothing.
+
+    Example: sacrosim patient check patients/one --sex male
+    """
+    from game.patient.measuring import measured
+    from game.patient.morphometry import published
+    from game.patient.store import embedded, open_patient
+
+    with working("patient"):
+        patient = embedded() if folder is None else open_patient(folder)
+        found = measured(patient)
+    if as_json:
+        deviations = {r.id: round(r.deviation(found[r.id], sex.value), 2)
+                      for r in published() if r.id in found and sex.value in r.mean}  # fmt: skip
+        print(json.dumps({"name": patient.name, "sex": sex.value, "measured": found,
+                          "deviations_sd": deviations}))  # fmt: skip
+        return
+    rows, unseen = [], []
+    for row in published():
+        if row.id not in found:
+            unseen.append(row.id.replace("_", " "))
+            continue
+        given = sex.value in row.mean
+        rows.append((
+            row.id.replace("_", " "), row.unit, f"{found[row.id]:.1f}",
+            f"{row.mean[sex.value]:.1f} +- {row.sd[sex.value]:.1f}" if given else "",
+            f"{row.deviation(found[row.id], sex.value):+.1f}" if given else "",
+        ))  # fmt: skip
+    columns = ("measure", "unit", "here", f"published, {sex.value}", "in SD")
+    print_table(columns, rows, patient.name)
+    if unseen:
+        screen.print(f"not measured: {', '.join(unseen)}")

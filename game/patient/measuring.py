@@ -1,0 +1,365 @@
+"""Morphometry of a patient, taken on the bone's signed distance and its landmarks.
+
+Each measure is taken as its publication describes it, on the sampled bone and never from the
+numbers that made it. Where a publication leaves its method open the choice is said here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt, label
+
+from game.geometry.grid import FloatArray, Grid
+from game.patient.patient import SIDES, Landmark, Patient, Plane, Side
+
+STEP_MM = 0.25  # along the rays
+LEVELS = (1, 2, 3, 4)
+ALA_MM = 35.0  # from the midline, facts/anatomy.md
+CORRIDOR_MM = 40.0  # half length of the trans-sacral corridor, short of the joints; project choice
+JOINT_MM = 7.0  # sacral surface this close to the hip bone is auricular; project choice
+BESIDE_CANAL_MM = 2.0  # the interforaminal bone is taken this far under the rims; project choice
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What is measured: signed distances to the sacrum and the hip bones on one grid; `left`,
+    `back`, `up` are unit vectors (3,) of the S1 endplate's frame."""
+
+    grid: Grid
+    sacrum: FloatArray
+    hip: Mapping[Side, FloatArray]
+    landmarks: Mapping[str, Landmark]
+    centre: FloatArray
+    left: FloatArray
+    back: FloatArray
+    up: FloatArray
+
+    def at(self, name: str) -> FloatArray:
+        """A landmark's place (3,), LPS mm."""
+        return self.landmarks[name].point
+
+    def has(self, *names: str) -> bool:
+        return all(name in self.landmarks for name in names)
+
+    def depth(self, points: FloatArray) -> FloatArray:
+        """Signed distance to the sacrum (...,) at LPS points (..., 3), negative inside, mm."""
+        flat = self.grid.sample(self.sacrum, points.reshape(-1, 3), 30.0)
+        return flat.reshape(points.shape[:-1])
+
+
+def measure(
+    grid: Grid,
+    sacrum: FloatArray,
+    hip: Mapping[Side, FloatArray],
+    landmarks: Mapping[str, Landmark],
+    planes: Mapping[str, Plane],
+) -> dict[str, float]:
+    """Row id (assets/morphometry.csv) to mm or degrees, from signed distances (mm, negative inside)
+    to the sacrum and the hip bones on `grid`, all in one frame, LPS mm. A row whose landmarks are
+    absent, or that meets no bone, is left out."""
+    up = planes["s1_endplate"].normal
+    left = planes["midsagittal"].normal
+    back = np.cross(up, left)
+    back /= np.linalg.norm(back)
+    centre = landmarks["s1_endplate_centre"].point
+    subject = Subject(grid, sacrum, hip, landmarks, centre, left, back, up)
+    found = _lengths(subject) | _body(subject) | _alae(subject) | _foramina(subject)
+    found |= _dorsal(subject) | _corridors(subject) | _hiatus(subject) | _posture(subject)
+    return {name: float(value) for name, value in found.items() if np.isfinite(value)}
+
+
+def measured(patient: Patient) -> dict[str, float]:
+    """The same of a whole patient."""
+    return measure(
+        patient.bone,
+        patient.sacrum_distance,
+        patient.hip_distance,
+        patient.landmarks,
+        patient.planes,
+    )
+
+
+def _run(inside: NDArray[np.bool_], at: int) -> float:
+    """Length, mm, of the run of true samples that holds sample `at`; NaN where it is false."""
+    parts, _ = label(inside)
+    return float((parts == parts[at]).sum() * STEP_MM) if parts[at] else np.nan
+
+
+def _longest(inside: NDArray[np.bool_]) -> float:
+    """Length, mm, of the longest run of true samples."""
+    parts, count = label(inside)
+    return float(np.bincount(parts)[1:].max() * STEP_MM) if count else np.nan
+
+
+def _ventral_line(s: Subject) -> FloatArray:
+    """The ventral surface in the midsagittal plane (n, 3), promontory first: the first bone that
+    rays across the chord meet from in front."""
+    top, end = s.at("promontory"), s.at("sacrum_caudal")
+    chord = (end - top) / np.linalg.norm(end - top)
+    across = np.cross(chord, s.left)
+    across *= np.sign(across @ s.back)
+    t = np.arange(0.0, np.linalg.norm(end - top), 1.0)
+    r = np.arange(-6.0, 45.0, STEP_MM)
+    points = top + t[:, None, None] * chord + r[None, :, None] * across
+    bone = s.depth(points) < 0
+    return points[np.arange(len(t)), bone.argmax(axis=1)][bone.any(axis=1)]
+
+
+def _lengths(s: Subject) -> dict[str, float]:
+    vertices = _surface_voxels(s)
+    x = (vertices - s.centre) @ s.left
+    found = {"breadth": float(x.max() - x.min())}
+    found |= _auricular(s, vertices)
+    if s.has("sacrum_caudal"):
+        top, end = s.at("promontory"), s.at("sacrum_caudal")
+        found["straight_length"] = float(np.linalg.norm(end - top))
+        line = np.vstack([top, _ventral_line(s)[2:-1:3], end])
+        found["curved_length"] = float(np.linalg.norm(np.diff(line, axis=0), axis=1).sum())
+    return found
+
+
+def _surface_voxels(s: Subject) -> FloatArray:
+    """Places (n, 3) on the surface: voxel centres near it, moved along the distance's gradient."""
+    grid, field = s.grid, s.sacrum
+    index = np.argwhere(np.abs(field) < 0.6 * grid.spacing)
+    index = index[np.all((index > 0) & (index < np.array(grid.shape) - 1), axis=1)]
+    i, j, k = index.T
+    slope = np.stack(
+        [
+            field[i + 1, j, k] - field[i - 1, j, k],
+            field[i, j + 1, k] - field[i, j - 1, k],
+            field[i, j, k + 1] - field[i, j, k - 1],
+        ],
+        axis=1,
+    )
+    slope /= np.maximum(np.linalg.norm(slope, axis=1, keepdims=True), 1e-6)
+    return grid.point_from_index(index.astype(float)) - field[i, j, k][:, None] * slope
+
+
+def _auricular(s: Subject, surface: FloatArray) -> dict[str, float]:
+    """Height of the auricular surfaces along their longest extent in the sagittal plane, and the
+    distance between their middles (how PMC5799488 took it is not said: project choice)."""
+    heights, middles = [], []
+    for side in SIDES:
+        gap = s.grid.sample(s.hip[side], surface, 50.0)
+        patch = surface[gap < JOINT_MM]
+        if len(patch) < 100:
+            return {}
+        flat = np.stack([(patch - s.centre) @ s.back, (patch - s.centre) @ s.up], axis=1)
+        off = flat - flat.mean(axis=0)
+        axis = np.linalg.eigh(off.T @ off)[1][:, 1]
+        along = off @ axis
+        heights.append(float(np.percentile(along, 99) - np.percentile(along, 1)))
+        middles.append(float(np.median((patch - s.centre) @ s.left)))
+    return {
+        "auricular_height": float(np.mean(heights)),
+        "interauricular_distance": middles[0] - middles[1],
+    }
+
+
+def _body(s: Subject) -> dict[str, float]:
+    """S1's depths in planes parallel to its endplate; its lower end at the first transverse line,
+    the ventral ridge nearest to the S1 foramina."""
+    found = {"s1_depth": float(np.linalg.norm(s.at("promontory") - s.at("s1_posterior_corner")))}
+    r = np.arange(-30.0, 30.0, STEP_MM)
+    for below in (8, 15):
+        line = s.centre - below * s.up + r[:, None] * s.back
+        found[f"body_depth_{below}"] = _run(s.depth(line) < 0, len(r) // 2)
+    if s.has("sacrum_caudal", "foramen_s1_left", "foramen_s1_right"):
+        front, behind = _lower_end(s)
+        found["s1_height_anterior"] = float(np.linalg.norm(front - s.at("promontory")))
+        found["s1_height_posterior"] = float(np.linalg.norm(behind - s.at("s1_posterior_corner")))
+        found["s1_depth_inferior"] = float(np.linalg.norm(behind - front))
+    return found
+
+
+def _lower_end(s: Subject) -> tuple[FloatArray, FloatArray]:
+    """Ventral and dorsal end (3,) of S1's lower border in the midsagittal plane."""
+    line = _ventral_line(s)
+    middle = 0.5 * (s.at("foramen_s1_left") + s.at("foramen_s1_right"))
+    nearest = int(np.argmin(np.linalg.norm(line - middle, axis=1)))
+    first, last = max(nearest - 10, 1), min(nearest + 11, len(line) - 2)
+    reach = np.minimum(12, np.minimum(np.arange(len(line)), len(line) - 1 - np.arange(len(line))))
+    n = np.arange(first, last)
+    chord = 0.5 * (line[n - reach[n]] + line[n + reach[n]])
+    ridge = int(n[np.argmax((chord - line[n]) @ s.back)])
+    front = line[ridge]
+    tangent = line[min(ridge + 8, len(line) - 1)] - line[max(ridge - 8, 0)]
+    inward = np.cross(tangent / np.linalg.norm(tangent), s.left)
+    inward *= np.sign(inward @ s.back)
+    r = np.arange(0.5, 45.0, STEP_MM)
+    inside = s.depth(front + r[:, None] * inward) < 0
+    out = int(np.argmin(inside)) if not inside.all() else len(r) - 1
+    return front, front + r[out] * inward
+
+
+def _alae(s: Subject) -> dict[str, float]:
+    found = {}
+    r = np.arange(-45.0, 60.0, STEP_MM)
+    for below in (8, 15):
+        rays = [
+            s.centre + side * ALA_MM * s.left - below * s.up + r[:, None] * s.back
+            for side in (-1.0, 1.0)
+        ]
+        found[f"ala_depth_{below}"] = float(np.mean([_longest(s.depth(ray) < 0) for ray in rays]))
+    return found
+
+
+def _foramina(s: Subject) -> dict[str, float]:
+    """Centres and calibre as one sees through: the largest disc that is open from front to back."""
+    middles: dict[tuple[int, Side], FloatArray] = {}
+    calibres: dict[tuple[int, Side], float] = {}
+    for level in LEVELS:
+        for side in SIDES:
+            if s.has(f"foramen_s{level}_{side}"):
+                seen = _see_through(s, level, side)
+                middles[level, side], calibres[level, side] = seen
+    found = {}
+    for level in LEVELS:
+        pair = [(level, side) for side in SIDES]
+        if all(key in middles for key in pair):
+            span = (middles[pair[0]] - middles[pair[1]]) @ s.left
+            found[f"foramen_span_s{level}"] = float(span)
+            found[f"foramen_calibre_s{level}"] = float(np.mean([calibres[k] for k in pair]))
+    for level in LEVELS[:-1]:
+        steps = [
+            float(np.linalg.norm(middles[level + 1, side] - middles[level, side]))
+            for side in SIDES
+            if (level, side) in middles and (level + 1, side) in middles
+        ]
+        if steps:
+            found[f"foramen_pitch_{level}_{level + 1}"] = float(np.mean(steps))
+    return found
+
+
+def _see_through(s: Subject, level: int, side: Side) -> tuple[FloatArray, float]:
+    """Centre (3,) and diameter, mm, of the largest open disc of one foramen over a few directions
+    about its axis; the landmark itself and 0 where nothing is seen through it."""
+    centre = s.at(f"foramen_s{level}_{side}")
+    axis = _axis(s, level, side)
+    best = (centre, 0.0)
+    cells = np.arange(-8.0, 8.01, 0.5)
+    along = np.arange(-22.0, 22.01, 1.0)
+    for tilt_left in (-20.0, -10.0, 0.0, 10.0, 20.0):
+        for tilt_up in (-20.0, 0.0, 20.0):
+            view = axis + np.tan(np.radians(tilt_left)) * s.left
+            view = view + np.tan(np.radians(tilt_up)) * np.cross(axis, s.left)
+            view /= np.linalg.norm(view)
+            u = np.cross(view, s.up)
+            u /= np.linalg.norm(u)
+            v = np.cross(u, view)
+            plane = centre + cells[:, None, None] * u + cells[None, :, None] * v
+            rays = plane[:, :, None, :] + along[:, None] * view
+            hit = (s.depth(rays) < 0).any(axis=2)
+            radius = distance_transform_edt(~np.pad(hit, 1, constant_values=True))[1:-1, 1:-1] * 0.5
+            parts, _ = label(~hit)
+            near = np.hypot(cells[:, None], cells[None, :]) < 5.0
+            rim = {0, *parts[0], *parts[-1], *parts[:, 0], *parts[:, -1]}
+            radius[~near | np.isin(parts, list(rim))] = 0.0
+            i, j = np.unravel_index(int(radius.argmax()), radius.shape)
+            if 2.0 * radius[i, j] > best[1]:
+                best = (plane[i, j], 2.0 * float(radius[i, j]))
+    return best
+
+
+def _axis(s: Subject, level: int, side: Side) -> FloatArray:
+    """Unit direction from the ventral to the dorsal opening."""
+    names = (f"foramen_s{level}_ventral_{side}", f"foramen_s{level}_dorsal_{side}")
+    if not s.has(*names):
+        return s.back
+    axis = s.at(names[1]) - s.at(names[0])
+    return axis / np.linalg.norm(axis)
+
+
+def _dorsal(s: Subject) -> dict[str, float]:
+    """The posterior foramina. The depth and angle of S1's (Kim 2023) are not measured: what they
+    run between on the axial slices is not known here."""
+    names = [f"foramen_s{level}_dorsal_{side}" for level in LEVELS for side in SIDES]
+    if not s.has(*names):
+        return {}
+    found = {}
+    for level in (1, 3):
+        aside = [abs((s.at(f"foramen_s{level}_dorsal_{d}") - s.centre) @ s.left) for d in SIDES]
+        found[f"dorsal_s{level}_midline"] = float(np.mean(aside))
+    for upper, lower in ((1, 2), (2, 3), (3, 4)):
+        gap = float(np.mean([_bone_between(s, upper, lower, side) for side in SIDES]))
+        found[f"dorsal_gap_s{upper}_s{lower}"] = gap
+    found["dorsal_gap_s2_s3_again"] = found["dorsal_gap_s2_s3"]
+    return found
+
+
+def _bone_between(s: Subject, upper: int, lower: int, side: Side) -> float:
+    """Bone, mm, on the straight way between two dorsal openings, BESIDE_CANAL_MM under them."""
+    ends = []
+    for level in (upper, lower):
+        dorsal = s.at(f"foramen_s{level}_dorsal_{side}")
+        ends.append(dorsal - BESIDE_CANAL_MM * _axis(s, level, side))
+    length = float(np.linalg.norm(ends[1] - ends[0]))
+    t = np.arange(0.0, 1.0, STEP_MM / length)
+    inside = s.depth(ends[0] + t[:, None] * (ends[1] - ends[0])) < 0
+    return float(inside.sum() * STEP_MM)
+
+
+def _corridors(s: Subject) -> dict[str, float]:
+    """Craniocaudal height of the straight way through bone from joint to joint (Wagner 2017): the
+    tallest run, along the endplate's normal, of lines that stay in bone; 0 where there is none."""
+    if not s.has("foramen_s1_left", "foramen_s2_left", "foramen_s1_right", "foramen_s2_right"):
+        return {}
+    across = np.arange(-CORRIDOR_MM, CORRIDOR_MM + 1.0, 1.5)
+    v, u = np.arange(-30.0, 70.0, 1.0), np.arange(-80.0, 10.0, 0.5)
+    lines = s.centre + v[:, None, None, None] * s.back + u[:, None, None] * s.up
+    clear = np.all(s.depth(lines + across[:, None] * s.left) < 0, axis=2)
+    floors = []
+    for level in (1, 2):
+        middle = 0.5 * (s.at(f"foramen_s{level}_left") + s.at(f"foramen_s{level}_right"))
+        floors.append(float((middle - s.centre) @ s.up))
+    found = {}
+    for name, part in (("corridor_s1", u >= floors[0]), ("corridor_s2", (u < floors[0]))):
+        rows = clear[:, part & (u > floors[1] - 4.0)]
+        runs = [_longest(row) if row.any() else 0.0 for row in rows]
+        found[name] = max(runs) * 0.5 / STEP_MM
+    return found
+
+
+def _hiatus(s: Subject) -> dict[str, float]:
+    """The hiatus from its apex to the end of the sacrum, and the canal's depth at the apex."""
+    if not s.has("hiatus_apex", "sacrum_caudal"):
+        return {}
+    apex, end = s.at("hiatus_apex"), s.at("sacrum_caudal")
+    down = (end - apex) / np.linalg.norm(end - apex)
+    inward = np.cross(down, s.left)
+    inward *= -np.sign(inward @ s.back)
+    r = np.arange(0.0, 15.0, STEP_MM)
+    free = s.depth(apex + 0.5 * down + r[:, None] * inward) > 0
+    first = int(free.argmax())
+    return {
+        "hiatus_length": float((end - apex) @ down),
+        "hiatus_depth": float(_run(free, first)) if free.any() else np.nan,
+    }
+
+
+def _posture(s: Subject) -> dict[str, float]:
+    """Angles of the endplate, and the posterior iliac spines in the anterior pelvic plane's frame
+    (spines and tubercles: up in the plane, posterior across it)."""
+    found = {"base_angle": float(np.degrees(np.arctan2(-s.up[1], s.up[2])))}
+    for spine in ("psis", "piis"):
+        ends = s.at(f"{spine}_left"), s.at(f"{spine}_right")
+        found[f"inter_{spine}"] = float(np.linalg.norm(ends[0] - ends[1]))
+    names = [f"{name}_{side}" for name in ("asis", "pubic_tubercle") for side in SIDES]
+    if s.has(*names):
+        high = 0.5 * (s.at("asis_left") + s.at("asis_right"))
+        low = 0.5 * (s.at("pubic_tubercle_left") + s.at("pubic_tubercle_right"))
+        cranial = high - low - ((high - low) @ s.left) * s.left
+        cranial /= np.linalg.norm(cranial)
+        ahead = np.cross(s.left, cranial)
+        ahead *= -np.sign(ahead @ s.back)
+        tilt = np.arctan2(s.up @ ahead, s.up @ cranial)
+        found["endplate_inclination"] = float(np.degrees(tilt))
+        for spine in ("psis", "piis"):
+            middle = 0.5 * (s.at(f"{spine}_left") + s.at(f"{spine}_right"))
+            found[f"{spine}_cranial"] = float((middle - s.centre) @ cranial)
+    return found
