@@ -33,7 +33,19 @@ def complaint(result: subprocess.CompletedProcess[str]) -> str:
 
 @pytest.mark.parametrize(
     "command",
-    ["demo", "play", "replay", "score", "levels", "xray", "bench", "doctor", "patient import"],
+    [
+        "demo",
+        "play",
+        "replay",
+        "score",
+        "levels",
+        "xray",
+        "bench",
+        "doctor",
+        "patient import",
+        "patient check",
+        "patient show",
+    ],
 )
 def test_every_command_has_help_with_an_example(command: str) -> None:
     shown = run(*command.split(), "--help")
@@ -110,3 +122,9 @@ def test_a_failed_import_leaves_nothing_behind(tmp_path: Path) -> None:
     folder = label_map(tmp_path / "scan", np.ones((20, 30, 30), np.int16))
     complaint(run("patient", "import", folder, "--out", tmp_path / "patient"))
     assert {path.name for path in tmp_path.iterdir()} == {"scan"}
+
+
+def test_a_page_of_another_kind(tmp_path: Path) -> None:
+    said = complaint(run("patient", "show", "-o", tmp_path / "page.pdf"))
+    assert ".png" in said
+    assert "page.pdf" in said

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from game import __version__
+from game.cli.cases import case_of, exposed_at, level_of
 from game.cli.patients import JsonOption, patients
 from game.errors import BadInput
 from game.terminal import print_table, screen, working
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from game.records.album import Album
     from game.records.session import Session
     from game.scoring.scorecard import Scorecard
-    from game.simulation.case import Case, Level
+    from game.simulation.case import Case
 
 app = typer.Typer(
     name="sacrosim",
@@ -103,7 +104,7 @@ def demo(
     from game.training.expert import perform
     from game.training.rehearsal import rehearse
 
-    case = _case(_level(level), patient, seed, out)
+    case = case_of(level_of(level), patient, seed, out)
     with working("the expert performs the case") as said:
         session, album = rehearse(case, perform(case, entry_offset), patient, said)
     _conclude(case, session, album, out, as_json)
@@ -130,7 +131,7 @@ def play(
         raise BadInput(
             f"the 3D room cannot start ({error}); on Debian: apt-get install libgl1 libegl1"
         ) from None
-    case = _case(_level(level), patient, seed, out)
+    case = case_of(level_of(level), patient, seed, out)
     unfinished = out / "unfinished.npz"
     try:
         session, album = open_room(case, patient, sys.stdout if status else None, unfinished)
@@ -160,7 +161,7 @@ def replay(
 
     recorded, album = load_session(session), Album()
     source = patient or (Path(p) if (p := recorded.header.patient_path) else None)
-    case = _case(recorded.header.level, source, recorded.header.seed, out)
+    case = case_of(recorded.header.level, source, recorded.header.seed, out)
     with working(f"replaying {len(recorded) / 3600:.1f} minutes"):
         again = play_again(recorded, case, album.watch)
     rubric = load_rubric()
@@ -226,19 +227,12 @@ def xray(
     """
     from game.fluoroscopy.projector import Projector
     from game.fluoroscopy.render import exposed, render, save_arrays, save_png, scene_areas
-    from game.simulation.control import Control, Expose, Recall
-    from game.simulation.step import begin, step
-    from game.training.plan import stored_position
 
     if out.suffix.lower() not in (".png", ".npz"):
         raise BadInput(f"-o {out}: the file must end in .png or .npz")
-    case = _case(_level("both-sides"), patient, seed, out.parent)
+    case = case_of(level_of("both-sides"), patient, seed, out.parent)
     with working(f"projecting {view.value}"):
-        goal = stored_position(case, view.value)
-        state = step(case, begin(case), Control(actions=(Recall(goal),)))
-        while state.carm.moving:
-            state = step(case, state, Control())
-        state = step(case, state, Control(actions=(Expose(),)))
+        state = exposed_at(case, view.value)
         projector = Projector(case.patient)
         picture = render(case, state, projector, size)
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -263,7 +257,7 @@ def bench(
     """
     from game.training.bench import PARTS, measure
 
-    case = _case(_level("both-sides"), patient, 0, None)
+    case = case_of(level_of("both-sides"), patient, 0, None)
     with working("performing the case and timing it"):
         rows = measure(case, [p.value for p in part] if part else PARTS)
     if as_json:
@@ -303,25 +297,6 @@ def version() -> None:
     Example: sacrosim version
     """
     print(__version__)
-
-
-def _level(name: str) -> Level:
-    from game.training.levels import read_level
-
-    return read_level(name)
-
-
-def _case(level: Level, patient: Path | None, seed: int, out: Path | None) -> Case:
-    """The case; what can be refused is refused before the long work begins."""
-    from game.patient.store import embedded, open_patient
-    from game.records.results import usable
-    from game.training.levels import make_case
-
-    if out is not None:
-        usable(out)
-    with working("patient"):
-        chosen = embedded(seed) if patient is None else open_patient(patient)
-        return make_case(chosen, level, seed)
 
 
 def _conclude(case: Case, session: Session, album: Album, out: Path, as_json: bool) -> None:

@@ -1,21 +1,28 @@
-"""The commands about patients: import one, check one against the published morphometry."""
+"""The commands about patients: import one, show one, check one against the published rows."""
 
 from __future__ import annotations
 
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from game.cli.cases import case_of, exposed_at, level_of
+from game.errors import BadInput
 from game.terminal import print_table, screen, working
 
+if TYPE_CHECKING:
+    from game.geometry.views import ViewName
+
 patients = typer.Typer(
-    name="patient", help="Import a pelvis; check one.",
+    name="patient", help="Import a pelvis; show or check a patient.",
     rich_markup_mode=None,
 )  # fmt: skip
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for another program.")]
+
+XRAYS: tuple[ViewName, ...] = ("ap", "lateral", "oblique-left")
 
 
 class SexOption(StrEnum):
@@ -102,3 +109,31 @@ def check_patient(
     print_table(columns, rows, patient.name)
     if unseen:
         screen.print(f"not measured: {', '.join(unseen)}")
+
+
+@patients.command("show")
+def show_patient(
+    out: Annotated[Path, typer.Option("-o", "--out", help="The .png to write.")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="A patient, or a scan to import; else the embedded one.")
+    ] = None,
+) -> None:
+    """One page of pictures: four bone surfaces, three CT planes, three X-rays.
+
+    Example: sacrosim patient show patients/one -o one.png
+    """
+    from game.fluoroscopy.projector import Projector
+    from game.fluoroscopy.render import render
+    from game.records.portrait import portrait
+    from game.records.results import usable
+
+    if out.suffix.lower() != ".png":
+        raise BadInput(f"-o {out}: the file must end in .png")
+    usable(out.parent)
+    case = case_of(level_of("both-sides"), folder, 0, None)
+    with working("drawing"):
+        projector = Projector(case.patient)
+        pictures = [render(case, exposed_at(case, v), projector) for v in XRAYS]
+        page = portrait(case.patient, {p.caption: p.pixels for p in pictures})
+        out.write_bytes(page)
+    screen.print(f"page: {out}")

@@ -1,0 +1,46 @@
+"""What several commands begin with: a level, a case, a C-arm that has taken its picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from game.terminal import working
+
+if TYPE_CHECKING:
+    from game.geometry.views import PelvicView, ViewName
+    from game.simulation.case import Case, Level
+    from game.simulation.state import State
+
+
+def level_of(name: str) -> Level:
+    """A shipped level by name."""
+    from game.training.levels import read_level
+
+    return read_level(name)
+
+
+def case_of(level: Level, patient: Path | None, seed: int, out: Path | None) -> Case:
+    """The case; what can be refused is refused before the long work begins."""
+    from game.patient.store import embedded, open_patient
+    from game.records.results import usable
+    from game.training.levels import make_case
+
+    if out is not None:
+        usable(out)
+    with working("patient"):
+        chosen = embedded(seed) if patient is None else open_patient(patient)
+        return make_case(chosen, level, seed)
+
+
+def exposed_at(case: Case, view: ViewName | PelvicView) -> State:
+    """The state after the C-arm has been driven to a true view and one picture was taken."""
+    from game.simulation.control import Control, Expose, Recall
+    from game.simulation.step import begin, step
+    from game.training.plan import stored_position
+
+    goal = stored_position(case, view)
+    state = step(case, begin(case), Control(actions=(Recall(goal),)))
+    while state.carm.moving:
+        state = step(case, state, Control())
+    return step(case, state, Control(actions=(Expose(),)))
