@@ -57,10 +57,11 @@ def long_axis(patient: Patient, side: Side) -> Approach:
     The anatomical target may move within the ala, in the plane of the endplate, towards the plane
     of the fracture and away from walls that the straight way would come too near; then the path is
     shortened. Raises PatientError where less than
-    `SHORTEST_MM` of bone is left: such an ala needs another technique."""
+    `SHORTEST_MM` of bone is left: such an ala needs another technique. A whole ala has a path too,
+    so that a cannula on the wrong side can be measured."""
     entry = _entry(patient, side)
     targets = _targets(patient, side)
-    sheet = cKDTree(patient.fractures[side].points)
+    sheet = patient.fractures[side].tree if side in patient.fractures else None
     paths = [_path(patient, side, entry, target, shift, sheet) for target, shift in targets]
     best = min(paths, key=lambda path: path.cost)
     if best.length < SHORTEST_MM:
@@ -133,7 +134,7 @@ def _path(
     entry: FloatArray,
     target: FloatArray,
     shift: float,
-    sheet: cKDTree,
+    sheet: cKDTree | None,
 ) -> _Path:
     full = float(np.linalg.norm(target - entry))
     direction = (target - entry) / full
@@ -147,7 +148,7 @@ def _path(
     if _through_bone(patient, entry, direction):
         length = 0.0
     least = float(spare[: max(reach, 1)].min())
-    off_plane = float(sheet.query(shaft)[0].mean())
+    off_plane = 0.0 if sheet is None else float(sheet.query(shaft)[0].mean())
     cost = full - length + 0.5 * off_plane + 0.1 * shift - 0.5 * min(least, 2.0)
     return _Path(direction, full, length, cost)
 
