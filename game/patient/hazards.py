@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import make_interp_spline
+from scipy.interpolate import PchipInterpolator, make_interp_spline
 from scipy.spatial import cKDTree
 
 from game.geometry.grid import FloatArray, Grid
@@ -37,9 +37,10 @@ ARTERY_MM, VEIN_MM = 3.0, 4.5  # radii of the internal iliac vessels
 ARTERY_GAP_MM, VEIN_GAP_MM = 12.0, 3.0  # from bone: the vein lies behind the artery
 RECTUM_MM, PRESACRAL_MM = 14.0, 12.0  # radius; depth of the space between it and the sacrum
 CENTRE_MM = 22.0  # behind and below the brim, in the ala: what the trunk and vessels wind around
-RAMUS_FROM, RAMUS_ON, BRIM, LOW = np.radians([-15.0, 12.0, 45.0, 125.0])  # about that centre, from
+RAMUS_FROM, RAMUS_ON, BRIM, LOW = np.radians([5.0, 25.0, 45.0, 125.0])  # about that centre, from
 # upwards forwards: the ramus leaves its foramen, lies on the ala, crosses the brim, ends at S2
-VESSEL_FROM = np.radians(20.0)
+VESSEL_FROM, VESSEL_LOW = np.radians([28.0, 112.0])
+VESSEL_MEDIAL_MM = (10.0, 0.0, 3.0)  # of their upper end, of the brim and of their lower end
 RAMUS_LIFT_MM, VESSEL_LIFT_MM = 6.0, 10.0  # further from bone at their upper ends
 S1_ASIDE_MM = 10.0  # of the trunk's lower end, lateral to the S1 foramen's centre
 VEIN_ASIDE_MM = 2.0  # between the trunk and the vein
@@ -90,7 +91,7 @@ def hazards_of(
     tubes = [_thecal_sac(site, canal, landmarks), _rectum(ribbon, landmarks)]
     for number, side in enumerate(SIDES):
         own = foramina[4 * number : 4 * number + 4]
-        tubes += [_root(site, tunnel, level, side) for level, tunnel in enumerate(own)]
+        tubes += [_root(site, region, tunnel, level, side) for level, tunnel in enumerate(own)]
         brim = _brim(site, joint_points(bones, side), side)
         tubes += _trunk(site, landmarks, side, brim)
         tubes += _vessels(site, landmarks, side, brim)
@@ -141,7 +142,7 @@ def _trunk(
         far = np.clip(np.abs(angle - BRIM) / np.radians(25.0), 0.0, 1.0)
         gap = BRIM_GAP_MM + (FAR_GAP_MM - BRIM_GAP_MM) * far**2
         gap += RAMUS_LIFT_MM * np.clip((RAMUS_ON - angle) / (RAMUS_ON - RAMUS_FROM), 0.0, 1.0)
-        across = np.interp(angle, (RAMUS_FROM, BRIM, LOW), places)
+        across = PchipInterpolator((RAMUS_FROM, BRIM, LOW), places)(angle)
         line = _wrapped(site, side, brim, angle, across, TRUNK_MM + gap)
         made.append(Tube(f"{name}_{side}", line, np.full(len(line), TRUNK_MM)))
     return made
@@ -171,8 +172,11 @@ def _wrapped(
     return np.asarray(rays[np.arange(len(angle)), hit])
 
 
-def _root(site: _Site, tunnel: Tunnel, level: int, side: Side) -> Tube:
-    """A sacral root: from the canal through its foramen, forwards, down and out."""
+def _root(
+    site: _Site, region: NDArray[np.uint8], tunnel: Tunnel, level: int, side: Side
+) -> Tube:
+    """A sacral root: from the canal through its foramen, forwards, down and out; from where the
+    foramen begins, if the canal is not where it is looked for."""
     (middle, front), _, (root, _) = tunnel.ends
     out = site.frame.axes[0] if side == "left" else -site.frame.axes[0]
     ahead = (front - middle) / np.linalg.norm(front - middle)
@@ -181,6 +185,8 @@ def _root(site: _Site, tunnel: Tunnel, level: int, side: Side) -> Tube:
     line = _curve(np.stack([root, middle, front, end]))
     wanted = np.full(len(line), ROOT_MM[level] + ROOT_GAP_MM)
     line = _laid(site, line, wanted)
+    passed = np.isin(site.grid.nearest(region, line, 0), (Region.CANAL, tunnel.region))
+    line = line[int(passed.argmax()) :]
     room = np.maximum(site.gap(line), 0.6)
     return Tube(f"s{level + 1}_root_{side}", line, np.minimum(ROOT_MM[level], room))
 
@@ -213,16 +219,17 @@ def _vessels(
 ) -> list[Tube]:
     """The internal iliac artery, and the vein behind it, medial to the trunk: from before the L5/S1
     disc over the brim and down beside the S2 foramen."""
-    angle = np.linspace(VESSEL_FROM, LOW, 24)
+    angle = np.linspace(VESSEL_FROM, VESSEL_LOW, 24)
     high = np.clip((BRIM - angle) / (BRIM - VESSEL_FROM), 0.0, 1.0)
     place = float(abs(site.frame.local(brim)[0])) - TRUNK_MM - VEIN_MM - VEIN_ASIDE_MM
+    aside = PchipInterpolator((VESSEL_FROM, BRIM, VESSEL_LOW), VESSEL_MEDIAL_MM)(angle)
     made = []
     for name, radius, gap in (
         ("internal_iliac_artery", ARTERY_MM, ARTERY_GAP_MM),
         ("internal_iliac_vein", VEIN_MM, VEIN_GAP_MM),
     ):
         wanted = radius + gap + VESSEL_LIFT_MM * high
-        line = _wrapped(site, side, brim, angle, np.full(len(angle), place), wanted)
+        line = _wrapped(site, side, brim, angle, place - aside, wanted)
         made.append(Tube(f"{name}_{side}", line, np.full(len(line), radius)))
     return made
 

@@ -34,12 +34,14 @@ REACH_MM = 80.0  # of the lattice from the sheet's origin
 
 @dataclass(frozen=True, eq=False)
 class _Lattice:
-    """`u`, `v` (n, m) mm, `code` the regions there, `inside` where the fracture is."""
+    """`u`, `v` (n, m) mm, `code` the regions there, `inside` where the fracture is, `blind` the
+    whole bone that it ends in."""
 
     u: FloatArray
     v: FloatArray
     code: NDArray[np.uint8]
     inside: NDArray[np.bool_]
+    blind: NDArray[np.bool_]
 
 
 def fractures_of(
@@ -125,7 +127,8 @@ def _lattice(bones: Bones, region: NDArray[np.uint8], surface: Surface, plan: Pl
     for side, joint in zip(SIDES, JOINTS, strict=True):
         away = bones.grid.sample(bones.hip[side], points, 50.0).reshape(u.shape) > JOINT_SPACE_MM
         code[(code == joint) & away] = Region.PRESACRAL
-    fits = (code == Region.MARROW) & surface.within(u, v)
+    within, marrow = surface.within(u, v), code == Region.MARROW
+    fits = marrow & within
     nerves = np.isin(code, (Region.CANAL, *FORAMINA["left"], *FORAMINA["right"]))
     if plan.name == "central" and not plan.into_canal and nerves.any():
         fits &= distance_transform_edt(~nerves, sampling=SAMPLE_MM) > NERVE_GAP_MM
@@ -134,7 +137,9 @@ def _lattice(bones: Bones, region: NDArray[np.uint8], surface: Surface, plan: Pl
     sizes[0] = 0.0
     kept = sizes >= PIECE_MM2 if plan.foramen or plan.name == "transverse" else sizes == sizes.max()
     kept &= sizes > 0
-    return _Lattice(u, v, code, kept[parts])
+    inside = kept[parts]
+    whole = marrow & within if plan.name == "transverse" else marrow  # a bar ends at two gaps
+    return _Lattice(u, v, code, inside, whole & ~inside)
 
 
 def _reaches(lattice: _Lattice) -> tuple[Region, ...]:
@@ -149,9 +154,8 @@ def _apertures(lattice: _Lattice, areas: FloatArray, rng: np.random.Generator) -
     towards each edge that lies inside bone; APERTURE_MM on average."""
     noise = gaussian_filter(rng.standard_normal(lattice.u.shape), UNEVEN_MM / SAMPLE_MM)
     field = np.exp(UNEVEN * noise / noise.std())
-    blind = (lattice.code == Region.MARROW) & ~lattice.inside
-    if blind.any():
-        gap = distance_transform_edt(~blind, sampling=SAMPLE_MM) - 0.5 * SAMPLE_MM
+    if lattice.blind.any():
+        gap = distance_transform_edt(~lattice.blind, sampling=SAMPLE_MM) - 0.5 * SAMPLE_MM
         field = field * np.clip(gap / CLOSE_MM, 0.0, 1.0)
     own = field[lattice.inside]
     return np.asarray(own * (APERTURE_MM * areas.sum() / (own @ areas)))
