@@ -64,7 +64,8 @@ def _fracture(grid: Grid, side: Side) -> Fracture:
     at = np.rint(grid.index_from_point(points)).astype(int)
     flat = np.unique(np.ravel_multi_index(tuple(at.T), grid.shape))
     normal = np.array([1.0 if side == "left" else -1.0, 0.0, 0.0])
-    return Fracture(side, points, np.ones(len(points)), normal, 1.0, flat)
+    ones = np.ones(len(points))
+    return Fracture(side, points, ones, normal, ones, flat)
 
 
 @cache

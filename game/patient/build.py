@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +12,12 @@ from game.geometry.views import axes_from_left
 from game.patient.cortex import cortex_of
 from game.patient.density import drawn_hounsfield
 from game.patient.distance import on_grid
-from game.patient.fracture import fracture_sheet
+from game.patient.fracture import Plan, crushed_hounsfield, drawn_fractures, fractures_of
+from game.patient.hazards import hazards_of
 from game.patient.landmarks import find_landmarks, open_foramina, planes_and_anatomy
 from game.patient.landmarks.frame import Frame, unrolled
 from game.patient.lumbosacral import parted_at_s1
-from game.patient.patient import SIDES, Landmark, Patient, Plane, Structure, Surface
+from game.patient.patient import Landmark, Patient, Plane, Structure, Surface
 from game.patient.regions import region_map
 from game.patient.resample import (
     Body,
@@ -29,14 +30,18 @@ from game.patient.resample import (
 from game.patient.segmentation import Bones, Segmentation
 from game.patient.shell import COARSE_MM, NOTE, shelled
 from game.patient.surfaces import surface_of
+from game.patient.traits import Traits
 
 DISC_REACH_MM = 14.0  # above the S1 endplate; the disc is 10-12 mm high
 DISC_HALF_MM = (25.0, 17.0)  # its half axes across and front to back: S1's, facts/anatomy.md
 _COARSEST = {Structure.SKIN: 6}  # voxels skipped at most; other bones 3
 
 
-def build(segmentation: Segmentation) -> Patient:
-    """The patient whom a segmentation shows, its origin moved to the S1 endplate's centre.
+def build(
+    segmentation: Segmentation, plans: Sequence[Plan] | None = None, seed: int = 0
+) -> Patient:
+    """The patient whom a segmentation shows, its origin moved to the S1 endplate's centre, with the
+    fractures of `plans`, whose gaps `seed` draws; without plans those of the default traits.
 
     Raises PatientError where a bone is missing or the landmarks cannot be placed."""
     levels = levels_of(segmentation)
@@ -56,9 +61,13 @@ def build(segmentation: Segmentation) -> Patient:
     cortex = cortex_of(region, bones.grid)
     body = body_of(segmentation, levels, bones, np.zeros(3))
     _lay_disc(body, anatomy.axes, planes)
+    plans = drawn_fractures(Traits()) if plans is None else plans
+    fractures = fractures_of(bones, landmarks, region, plans, seed)
     hounsfield = body.hounsfield
     if hounsfield is None:
         hounsfield = drawn_hounsfield(body, anatomy.axes, cortex, bones.grid)
+        sacrum = body.structures == Structure.SACRUM
+        hounsfield = crushed_hounsfield(hounsfield, body.grid, sacrum, fractures.values())
     elif max(segmentation.spacing) > COARSE_MM:
         hounsfield = shelled(body, cortex, bones.grid, max(segmentation.spacing))
     return Patient(
@@ -77,7 +86,8 @@ def build(segmentation: Segmentation) -> Patient:
         landmarks=landmarks,
         planes=planes,
         anatomy=anatomy,
-        fractures={side: fracture_sheet(bones, landmarks, region, side) for side in SIDES},
+        fractures=fractures,
+        hazards=hazards_of(bones, landmarks, planes, ribbon, region),
         notes=segmentation.notes + _assumed(segmentation, landmarks),
     )
 
@@ -156,5 +166,6 @@ def _assumed(segmentation: Segmentation, landmarks: Mapping[str, Landmark]) -> t
     guessed = sorted(name for name, mark in landmarks.items() if mark.estimated)
     if guessed:
         notes.append(f"estimated, not seen: {', '.join(guessed)}")
-    notes.append("the fracture sheets are drawn, parallel to the SI joints")
+    notes.append("the fracture sheets are drawn, not seen: their course follows the SI joints")
+    notes.append("nerves, vessels, thecal sac and rectum are placed from landmarks, not seen")
     return tuple(notes)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,21 +11,25 @@ from numpy.typing import NDArray
 from game.geometry.grid import FloatArray, Grid
 from game.geometry.views import Anatomy
 from game.patient.errors import PatientError
+from game.patient.hazards import spaces
 from game.patient.patient import (
+    FRACTURE_NAMES,
     SIDES,
     Fracture,
     Landmark,
     Patient,
     Plane,
     Region,
-    Side,
     Structure,
     Surface,
+    Tube,
 )
+from game.patient.traits import FracturePattern
 
-FORMAT = 1  # of the folder; raised when what is written changes
+FORMAT = 2  # of the folder; raised when what is written changes
 _FAR_MM = 5000.0  # no coordinate of a patient lies further from S1; project choice
 Arrays = Callable[[str], NDArray[Any]]
+Code = TypeVar("Code")
 Source = Literal["procedural", "ct", "labels"]
 _SOURCES: tuple[Source, ...] = ("procedural", "ct", "labels")
 
@@ -44,10 +48,11 @@ def arrays_of(patient: Patient) -> dict[str, NDArray[Any]]:
     for code, surface in patient.surfaces.items():
         arrays[f"surface_{code.name.lower()}_vertices"] = surface.vertices
         arrays[f"surface_{code.name.lower()}_faces"] = surface.faces
-    for side, fracture in patient.fractures.items():
-        arrays[f"fracture_{side}_points"] = np.asarray(fracture.points, float)
-        arrays[f"fracture_{side}_areas"] = np.asarray(fracture.areas, float)
-        arrays[f"fracture_{side}_voxels"] = fracture.voxels
+    for name, fracture in patient.fractures.items():
+        arrays[f"fracture_{name}_points"] = np.asarray(fracture.points, float)
+        arrays[f"fracture_{name}_areas"] = np.asarray(fracture.areas, float)
+        arrays[f"fracture_{name}_apertures"] = np.asarray(fracture.apertures, float)
+        arrays[f"fracture_{name}_voxels"] = fracture.voxels
     return arrays
 
 
@@ -78,8 +83,25 @@ def page_of(patient: Patient) -> dict[str, Any]:
             "disc_normal": _numbers(patient.anatomy.disc_normal),
         },
         "fractures": {
-            side: {"normal": _numbers(fracture.normal), "aperture": float(fracture.aperture)}
-            for side, fracture in patient.fractures.items()
+            name: {
+                "pattern": fracture.pattern,
+                "normal": _numbers(fracture.normal),
+                "reaches": [region.name.lower() for region in fracture.reaches],
+                "denis_zone": fracture.zone,
+                "ffp": fracture.ffp,
+                "crush_mm": float(fracture.crush_mm),
+                "crush_hu": float(fracture.crush_hu),
+            }
+            for name, fracture in patient.fractures.items()
+        },
+        "tubes": {
+            name: {
+                "line": [_numbers(point) for point in hazard.line],
+                "radii": _numbers(hazard.radii),
+                "assumed": hazard.assumed,
+            }
+            for name, hazard in patient.hazards.items()
+            if isinstance(hazard, Tube)
         },
     }
 
@@ -98,6 +120,8 @@ def patient_of(page: Mapping[str, Any], arrays: Arrays) -> Patient:
     body, bone = _grid(page["grids"]["body"]), _grid(page["grids"]["bone"])
     if page["source"] not in _SOURCES:
         raise PatientError(f"source is {page['source']!r}; allowed: {', '.join(_SOURCES)}")
+    sacrum_distance = _volume(arrays, "sacrum_distance", np.float32, bone)
+    region = _codes(arrays, "region", bone, max(Region))
     return Patient(
         name=_text(page["name"]),
         source=page["source"],
@@ -105,11 +129,11 @@ def patient_of(page: Mapping[str, Any], arrays: Arrays) -> Patient:
         hounsfield=_volume(arrays, "hounsfield", np.int16, body),
         structures=_codes(arrays, "structures", body, max(Structure)),
         bone=bone,
-        sacrum_distance=_volume(arrays, "sacrum_distance", np.float32, bone),
+        sacrum_distance=sacrum_distance,
         hip_distance={s: _volume(arrays, f"hip_distance_{s}", np.float32, bone) for s in SIDES},
         cortex=_volume(arrays, "cortex", np.float32, bone),
         cortex_assumed=page["cortex_assumed"] is True,
-        region=_codes(arrays, "region", bone, max(Region)),
+        region=region,
         surfaces={Structure[n.upper()]: _surface(arrays, n) for n in page["surfaces"]},
         landmarks={_text(n): _landmark(v) for n, v in page["landmarks"].items()},
         planes={_text(n): _plane(v) for n, v in page["planes"].items()},
@@ -117,7 +141,12 @@ def patient_of(page: Mapping[str, Any], arrays: Arrays) -> Patient:
             np.stack([_unit(row) for row in page["anatomy"]["axes"]]).reshape(3, 3),
             _unit(page["anatomy"]["disc_normal"]),
         ),
-        fractures={_side(s): _fracture(arrays, s, v, bone) for s, v in page["fractures"].items()},
+        fractures={
+            _one_of("fracture", n, FRACTURE_NAMES): _fracture(arrays, n, v, bone)
+            for n, v in page["fractures"].items()
+        },
+        hazards={_text(n): _tube(n, v) for n, v in page["tubes"].items()}
+        | spaces(bone, sacrum_distance, region),
         notes=tuple(_text(note) for note in page["notes"]),
     )
 
@@ -128,11 +157,11 @@ def _text(value: Any) -> str:
     return value
 
 
-def _side(value: Any) -> Side:
-    for side in SIDES:
-        if value == side:
-            return side
-    raise PatientError(f"side is {value!r}; allowed: {', '.join(SIDES)}")
+def _one_of(what: str, value: Any, allowed: Sequence[Code]) -> Code:
+    for one in allowed:
+        if value == one:
+            return one
+    raise PatientError(f"{what} is {value!r}; allowed: {', '.join(map(str, allowed))}")
 
 
 def _point(values: Any) -> FloatArray:
@@ -205,16 +234,47 @@ def _plane(page: Mapping[str, Any]) -> Plane:
     return Plane(_point(page["point"]), _unit(page["normal"]))
 
 
-def _fracture(arrays: Arrays, side: str, page: Mapping[str, Any], bone: Grid) -> Fracture:
-    points, areas = arrays(f"fracture_{side}_points"), arrays(f"fracture_{side}_areas")
-    voxels = arrays(f"fracture_{side}_voxels")
-    _rows(f"fracture {side}'s points", points, np.float64, 3)
-    _rows(f"fracture {side}'s areas", areas, np.float64, 0)
+def _fracture(arrays: Arrays, name: str, page: Mapping[str, Any], bone: Grid) -> Fracture:
+    points = arrays(f"fracture_{name}_points")
+    areas, apertures = (arrays(f"fracture_{name}_{what}") for what in ("areas", "apertures"))
+    voxels = arrays(f"fracture_{name}_voxels")
+    _rows(f"fracture {name}'s points", points, np.float64, 3)
+    _rows(f"fracture {name}'s areas", areas, np.float64, 0)
+    _rows(f"fracture {name}'s apertures", apertures, np.float64, 0)
     count = int(np.prod(bone.shape))
-    fits = voxels.ndim == 1 and voxels.dtype == np.int64 and len(points) == len(areas)
+    fits = voxels.ndim == 1 and voxels.dtype == np.int64
     if not fits or (len(voxels) and not (voxels.min() >= 0 and voxels.max() < count)):
-        raise PatientError(f"fracture {side}: voxels must be places in the bone grid, 0 to {count}")
-    aperture = float(page["aperture"])
-    if not 0 <= aperture < 20:
-        raise PatientError(f"fracture {side}: aperture is {aperture} mm; allowed: 0 to 20 mm")
-    return Fracture(_side(side), points, areas, _unit(page["normal"]), aperture, voxels)
+        raise PatientError(f"fracture {name}: voxels must be places in the bone grid, 0 to {count}")
+    if not 0 < len(points) == len(areas) == len(apertures):
+        raise PatientError(
+            f"fracture {name}: {len(points)} points, {len(areas)} areas and {len(apertures)} "
+            "apertures; as many of each, and one or more, are needed"
+        )
+    if not (areas.min() > 0 and apertures.min() >= 0 and apertures.max() < 20):
+        raise PatientError(f"fracture {name}: areas above 0 and apertures 0 to 20 mm are allowed")
+    crush_mm, crush_hu = float(page["crush_mm"]), float(page["crush_hu"])
+    if not (0 < crush_mm <= 20 and abs(crush_hu) <= 2000):
+        raise PatientError(f"fracture {name}: crush is {crush_mm} mm and {crush_hu} HU; up to 20, "
+                           "2000 are allowed")  # fmt: skip
+    return Fracture(
+        name=_one_of("fracture", name, FRACTURE_NAMES),
+        points=points,
+        areas=areas,
+        normal=_unit(page["normal"]),
+        apertures=apertures,
+        voxels=voxels,
+        pattern=_one_of("fracture pattern", page["pattern"], get_args(FracturePattern)),
+        reaches=tuple(Region[_text(n).upper()] for n in page["reaches"]),
+        zone=_one_of("Denis zone", page["denis_zone"], (1, 2, 3)),
+        ffp=_text(page["ffp"]),
+        crush_mm=crush_mm,
+        crush_hu=crush_hu,
+    )
+
+
+def _tube(name: str, page: Mapping[str, Any]) -> Tube:
+    line = np.stack([_point(point) for point in page["line"]])
+    radii = np.array(page["radii"], float)
+    if len(line) < 2 or radii.shape != (len(line),) or not np.all((radii > 0) & (radii < 50)):
+        raise PatientError(f"{_text(name)}: two points or more, each with a radius of up to 50 mm")
+    return Tube(name, line, radii, page["assumed"] is True)

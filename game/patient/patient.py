@@ -1,4 +1,4 @@
-"""What a patient is: volumes, distances, surfaces, landmarks, fractures. Immutable once built.
+"""What a patient is: volumes, distances, surfaces, landmarks, fractures, hazards. Immutable once built.
 
 Frame: LPS, mm, origin at the centre of the S1 superior endplate. Thin things (cortex, foramina,
 breaches, leaks) hang on the signed distances and on `region`, never on a density threshold.
@@ -7,20 +7,26 @@ breaches, leaks) hang on the signed distances and on `region`, never on a densit
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
 from game.geometry.grid import FloatArray, Grid
 from game.geometry.views import Anatomy
+from game.patient.errors import PatientError
+from game.patient.traits import FracturePattern
 
 Side = Literal["left", "right"]
 SIDES: tuple[Side, Side] = ("left", "right")
+FractureName = Literal["left", "right", "central", "transverse"]
+FRACTURE_NAMES: tuple[FractureName, ...] = ("left", "right", "central", "transverse")
 
 
 class Structure(IntEnum):
@@ -99,18 +105,101 @@ class Surface:
 
 @dataclass(frozen=True, eq=False)
 class Fracture:
-    """A fracture sheet in one ala, parallel to the SI joint, reaching the cortex at its rim.
+    """One fracture sheet: of the ala on the side that it is named after, `central` in the body of
+    the sacrum, or the `transverse` bar of an H.
 
-    `points` (n, 3) LPS mm and `areas` (n,) mm2 sample the sheet; `normal` (3,) is its mean normal,
-    pointing laterally; `aperture` mm. `voxels` (k,) are the flat indices, into the patient's bone
-    grid, of the voxels that the sheet passes through."""
+    `points` (n, 3) LPS mm and `areas` (n,) mm2 sample it, `apertures` (n,) mm is how far it gapes
+    at each; `normal` (3,) is its mean normal, pointing laterally, or cranially where it lies
+    across. `voxels` (k,) are the flat indices, into the patient's bone grid, of the voxels that it
+    passes through. Bone within `crush_mm` to either side is crushed: `crush_hu` denser (or, below
+    0, less dense) than it was. `reaches` are the regions that its rim opens into, `zone` is Denis'
+    (1 ala, 2 foramina, 3 canal and body), `ffp` the class of the whole pelvis it belongs to."""
 
-    side: Side
+    name: FractureName
     points: FloatArray
     areas: FloatArray
     normal: FloatArray
-    aperture: float
+    apertures: FloatArray
     voxels: NDArray[np.int64]
+    pattern: FracturePattern = "parallel"
+    reaches: tuple[Region, ...] = ()
+    zone: Literal[1, 2, 3] = 1
+    ffp: str = "IIa"
+    crush_mm: float = 3.0
+    crush_hu: float = 0.0
+
+    @property
+    def side(self) -> Side | None:
+        """The ala that is broken; None for a fracture of the midline."""
+        return next((side for side in SIDES if side == self.name), None)
+
+    @property
+    def aperture(self) -> float:
+        """The mean aperture over the sheet, mm."""
+        return float(self.apertures @ self.areas / self.areas.sum())
+
+    @cached_property
+    def tree(self) -> cKDTree:
+        """The sheet's points, for the nearest of them."""
+        return cKDTree(self.points)
+
+    def aperture_at(self, points: FloatArray) -> FloatArray:
+        """The aperture, mm (n,), where the sheet is nearest to LPS points (n, 3): the mean of its
+        four nearest points, weighted by the inverse of their distance."""
+        count = min(4, len(self.points))
+        gap, near = self.tree.query(points, k=count)
+        weight = 1.0 / (gap.reshape(-1, count) + 0.1)
+        value = (self.apertures[near.reshape(-1, count)] * weight).sum(axis=1)
+        return np.asarray(value / weight.sum(axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class Tube:
+    """A nerve, vessel or sac: round cones along `line` (n, 3), LPS mm, of `radii` (n,) mm.
+    `assumed`: placed from landmarks, as the source does not show it."""
+
+    name: str
+    line: FloatArray
+    radii: FloatArray
+    assumed: bool = True
+
+    def distance(self, points: FloatArray) -> FloatArray:
+        """Signed distance (n,), mm, negative inside, of LPS points (n, 3): to the nearest of the
+        cones, each with the radius where the point projects onto its axis."""
+        at = np.ascontiguousarray(np.atleast_2d(points), np.float64)
+        out = np.empty(len(at))
+        _nearest_cone(at, np.asarray(self.line, float), np.asarray(self.radii, float), out)
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """A joint, disc or tissue plane: the voxels of `grid` where `inside` [x, y, z] is true."""
+
+    name: str
+    grid: Grid
+    inside: NDArray[np.bool_]
+    assumed: bool = True
+
+    @cached_property
+    def _field(self) -> NDArray[np.float32]:
+        step = self.grid.spacing
+        out = distance_transform_edt(~self.inside, sampling=step)
+        deep = distance_transform_edt(self.inside, sampling=step)
+        shift = np.where(self.inside, 0.5 * step, -0.5 * step)
+        return np.asarray(out - deep + shift, np.float32)
+
+    def distance(self, points: FloatArray) -> FloatArray:
+        """Signed distance (n,), mm, negative inside, of LPS points (n, 3), true to half a voxel;
+        beyond the grid, the distance to it is added to that of its nearest voxel."""
+        points = np.atleast_2d(np.asarray(points, float))
+        far = np.array(self.grid.origin) + self.grid.spacing * (np.array(self.grid.shape) - 1)
+        held = np.clip(points, self.grid.origin, far - 1e-9)
+        value = self.grid.sample(self._field, held, 0.0)
+        return np.asarray(value + np.linalg.norm(points - held, axis=1))
+
+
+Hazard = Tube | Space
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,8 +226,21 @@ class Patient:
     landmarks: Mapping[str, Landmark]
     planes: Mapping[str, Plane]
     anatomy: Anatomy
-    fractures: Mapping[Side, Fracture]
+    fractures: Mapping[FractureName, Fracture]
+    hazards: Mapping[str, Hazard] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def broken_sides(self) -> tuple[Side, ...]:
+        """The sides whose ala is fractured."""
+        return tuple(side for side in SIDES if side in self.fractures)
+
+    def sheet(self, side: Side) -> Fracture:
+        """The fracture sheet of one ala; raises PatientError where that ala is whole."""
+        if side not in self.fractures:
+            broken = ", ".join(self.broken_sides) or "none"
+            raise PatientError(f"the {side} ala is not fractured; fractured alae: {broken}")
+        return self.fractures[side]
 
     def point(self, landmark: str) -> FloatArray:
         """The place (3,) of a landmark; raises KeyError with the names that exist."""
@@ -190,3 +292,22 @@ class Patient:
             outside = (depth < 0) & (reached == region)
             least[region] = float(np.min(np.where(outside, depth, gap))) - radius
         return least
+
+
+@njit(nogil=True, cache=True)
+def _nearest_cone(points, line, radii, out):  # type: ignore[no-untyped-def]
+    for n in range(len(points)):
+        best = np.inf
+        for m in range(max(len(line) - 1, 1)):
+            a, b = line[m], line[min(m + 1, len(line) - 1)]
+            share, length = 0.0, 0.0
+            for k in range(3):
+                share += (points[n, k] - a[k]) * (b[k] - a[k])
+                length += (b[k] - a[k]) ** 2
+            share = min(1.0, max(0.0, share / max(length, 1e-12)))
+            apart = 0.0
+            for k in range(3):
+                apart += (points[n, k] - a[k] - share * (b[k] - a[k])) ** 2
+            last = radii[min(m + 1, len(radii) - 1)]
+            best = min(best, apart**0.5 - radii[m] - share * (last - radii[m]))
+        out[n] = best

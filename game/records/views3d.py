@@ -25,7 +25,7 @@ from skimage.measure import marching_cubes
 from game.devices.cannula import GAUGES, Cannula
 from game.geometry.grid import FloatArray
 from game.patient.approach import Approach
-from game.patient.patient import Fracture, Patient, Region, Side
+from game.patient.patient import Fracture, Patient, Region, Side, Tube
 from game.simulation.cement import Cement
 
 # Everything below is how the picture looks: project choices.
@@ -36,6 +36,8 @@ FINER = 2
 INK = "#2b2f33"
 BONE, STEEL, SHEET = "#b9a98a", "#39424b", "#d9822b"
 FILL, LEAK = "#1f6fb2", "#c2185b"
+NERVE, ARTERY, VEIN, SAC, GUT = "#d9b400", "#b3261e", "#3a5fa8", "#7a5ca8", "#9a6b54"
+HAZARDS = {"artery": ARTERY, "vein": VEIN, "thecal_sac": SAC, "rectum": GUT}
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +77,18 @@ def sacrum_picture(
     meshes += [_sheet(fracture) for fracture in patient.fractures.values()]
     meshes += [_shaft(c) for c in cannulas.values() if c.bone_entry is not None]
     meshes += cement_meshes(patient, cement)
+    return _picture(patient, meshes, approaches)
+
+
+def hazards_picture(patient: Patient) -> bytes:
+    """A PNG of the sacrum, its fractures and the nerves and vessels on it, from the same sides."""
+    meshes = [_sacrum(patient)]
+    meshes += [_sheet(fracture) for fracture in patient.fractures.values()]
+    meshes += [_tube(tube) for tube in patient.hazards.values() if isinstance(tube, Tube)]
+    return _picture(patient, meshes, {})
+
+
+def _picture(patient: Patient, meshes: list[Mesh], approaches: Mapping[Side, Approach]) -> bytes:
     meshes = [mesh for mesh in meshes if len(mesh.triangles)]
     views = viewpoints(patient)
     frames = [_frame(view, meshes) for view in views]
@@ -169,17 +183,34 @@ def _shaft(cannula: Cannula) -> Mesh:
     along = np.asarray(cannula.direction, float)
     tip = np.asarray(cannula.track[-1] if cannula.track else cannula.tip, float)
     start = np.asarray(cannula.bone_entry, float) - SHAFT_MM * along
-    across, other = _beside(along)
-    turn = np.linspace(0.0, 2.0 * np.pi, 13)
     radius = GAUGES[cannula.gauge].outer / 2.0
-    ring = radius * (np.cos(turn)[:, None] * across + np.sin(turn)[:, None] * other)
     stations = start + np.linspace(0.0, 1.0, 40)[:, None] * (tip - start)
-    rings = stations[:, None, :] + ring
+    triangles = _walls(stations, np.full(len(stations), radius), along)
+    return Mesh(triangles, _face_normals(triangles), STEEL, 0.95, 1.0)
+
+
+def _tube(tube: Tube) -> Mesh:
+    colour = next((c for part, c in HAZARDS.items() if part in tube.name), NERVE)
+    line = np.asarray(tube.line, float)
+    triangles = _walls(line, np.asarray(tube.radii, float), line[-1] - line[0])
+    return Mesh(triangles, _face_normals(triangles), colour, 0.75, 0.9)
+
+
+def _walls(line: FloatArray, radii: FloatArray, along: FloatArray) -> FloatArray:
+    """Triangles (k, 3, 3) of a tube of `radii` (n,) around `line` (n, 3), its rings across its own
+    course, `along` to begin with."""
+    courses = np.gradient(line, axis=0)
+    courses /= np.maximum(np.linalg.norm(courses, axis=1, keepdims=True), 1e-9)
+    turn = np.linspace(0.0, 2.0 * np.pi, 13)
+    first = _beside(along)[0]
+    one = _unit(first - (courses @ first)[:, None] * courses)
+    other = np.cross(courses, one)
+    ring = np.cos(turn)[:, None] * one[:, None] + np.sin(turn)[:, None] * other[:, None]
+    rings = line[:, None, :] + radii[:, None, None] * ring
     a, b = rings[:-1, :-1], rings[:-1, 1:]
     c, d = rings[1:, :-1], rings[1:, 1:]
     walls = np.concatenate([np.stack([a, b, d], 2), np.stack([a, d, c], 2)])
-    triangles = walls.reshape(-1, 3, 3)
-    return Mesh(triangles, _face_normals(triangles), STEEL, 0.95, 1.0)
+    return walls.reshape(-1, 3, 3)
 
 
 def _face_normals(triangles: FloatArray) -> FloatArray:
@@ -254,8 +285,9 @@ def _plan(axes: Axes, view: Viewpoint, approaches: Mapping[Side, Approach]) -> N
 def _legend(figure: Figure, meshes: list[Mesh]) -> None:
     names = {
         BONE: "sacrum", STEEL: "cannula at its deepest", SHEET: "fracture sheet",
-        FILL: "cement in bone", LEAK: "cement beyond the cortex",
+        FILL: "cement in bone", LEAK: "cement beyond the cortex", NERVE: "nerves",
+        ARTERY: "internal iliac artery", VEIN: "and vein", SAC: "thecal sac", GUT: "rectum",
     }  # fmt: skip
     shown = {mesh.colour for mesh in meshes if len(mesh.triangles)}
     patches = [Patch(color=c, label=name) for c, name in names.items() if c in shown]
-    figure.legend(handles=patches, loc="lower center", ncols=5, frameon=False, fontsize=9)
+    figure.legend(handles=patches, loc="lower center", ncols=7, frameon=False, fontsize=9)

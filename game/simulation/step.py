@@ -144,7 +144,7 @@ def _finish(case: Case, state: State) -> State:
 
 def _outcome(case: Case, state: State) -> Outcome:
     patient, ledger = case.patient, state.cement.by_region_ml
-    sheets = {side: patient.fractures[side] for side in case.level.sides}
+    sheets = {side: patient.sheet(side) for side in case.level.sides}
     return Outcome(
         time=state.time,
         injected_ml=dict(state.injected_ml),

@@ -44,7 +44,15 @@ def level_from(path: Path) -> Level:
 
 
 def make_case(patient: Patient, level: Level, seed: int = 0) -> Case:
-    """A case: the reference paths and the bone as cement sees it are derived here, once."""
+    """A case: the reference paths and the bone as cement sees it are derived here, once.
+
+    Raises LevelError where the level treats an ala that the patient has not fractured."""
+    whole = [side for side in level.sides if side not in patient.broken_sides]
+    if whole:
+        raise LevelError(
+            f"level {level.name!r} treats the {whole[0]} ala, which is not fractured in "
+            f"{patient.name}; fractured: {', '.join(patient.fractures) or 'nothing'}"
+        )
     return Case(
         patient=patient,
         level=level,

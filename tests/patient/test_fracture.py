@@ -1,67 +1,197 @@
-"""The fracture sheet against a sacrum of simple solids, whose joints are planes."""
+"""Fracture sheets against a sacrum of simple solids, whose joints are planes."""
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from game.geometry.grid import Grid
-from game.patient.fracture import APERTURE_MM, MEDIAL_MM, fracture_sheet
-from game.patient.patient import SIDES, Fracture, Landmark, Region, Side
+from game.patient.errors import PatientError
+from game.patient.fracture import Plan, crushed, crushed_hounsfield, fractures_of
+from game.patient.fracture.crush import GAP_HU
+from game.patient.fracture.sheet import APERTURE_MM, CLOSE_MM
+from game.patient.fracture.surface import MEDIAL_MM, RIM_DEPTH_MM
+from game.patient.patient import FORAMINA, SIDES, Fracture, Landmark, Region, Side
 from game.patient.segmentation import Bones
 
 JOINT_MM = 51.0  # from the midline to the joint's middle
 HALF_HEIGHT_MM, HALF_DEPTH_MM = 45.0, 18.0
+HOLE_MM, HOLE_AT_MM = 5.0, 20.0  # radius of the foramina, straight from front to back
+JOINTS = {"left": Region.SI_JOINT_LEFT, "right": Region.SI_JOINT_RIGHT}
 
 
-def block() -> tuple[Bones, dict[str, Landmark]]:
-    """A block sacrum of half breadth 50 mm with 2 mm to a block hip on either side."""
+@cache
+def block() -> tuple[Bones, dict[str, Landmark], NDArray[np.uint8]]:
+    """A block sacrum of half breadth 50 mm with 2 mm to a block hip on either side, four holes a
+    side and a canal, and its regions."""
     grid = Grid((-70.0, -30.0, -60.0), 1.0, (141, 61, 121))
     x, y, z = np.meshgrid(*grid.axes(), indexing="ij")
     depth, height = np.abs(y) - HALF_DEPTH_MM, np.abs(z) - HALF_HEIGHT_MM
+    region = np.full(grid.shape, Region.LATERAL, np.uint8)
+    region[height > 0] = Region.CEPHALAD
+    region[y < -HALF_DEPTH_MM] = Region.PRESACRAL
+    region[y > HALF_DEPTH_MM] = Region.DORSAL
     sacrum = np.maximum.reduce([np.abs(x) - 50.0, depth, height])
+    canal = np.hypot(x / 2.0, y - 6.0) - 5.0
+    region[canal < 0] = Region.CANAL
+    sacrum = np.maximum(sacrum, -canal)
+    marks = {"s1_endplate_centre": Landmark(np.array([0.0, 0.0, HALF_HEIGHT_MM]))}
+    for sign, side in zip((1.0, -1.0), SIDES, strict=True):
+        for level in range(1, 5):
+            point = np.array([sign * HOLE_AT_MM, 0.0, 40.0 - 20.0 * level])
+            marks[f"foramen_s{level}_{side}"] = Landmark(point)
+            hole = np.hypot(x - point[0], z - point[2]) - HOLE_MM
+            sacrum = np.maximum(sacrum, -hole)
+            region[(hole < 0) & (depth < 0)] = FORAMINA[side][level - 1]
+        region[(sign * x > 50.0) & (depth < 0) & (height < 0)] = JOINTS[side]
     hip = {
         side: np.maximum.reduce([52.0 - sign * x, depth, height]).astype(np.float32)
-        for side, sign in (("left", 1.0), ("right", -1.0))
+        for side, sign in zip(SIDES, (1.0, -1.0), strict=True)
     }
     spine = np.maximum.reduce([np.abs(x) - 25.0, depth, 48.0 - z]).astype(np.float32)
-    marks = {"s1_endplate_centre": Landmark(np.array([0.0, 0.0, HALF_HEIGHT_MM]))}
-    for sign, side in ((1.0, "left"), (-1.0, "right")):
-        for level in range(1, 5):
-            point = np.array([sign * 20.0, 0.0, 40.0 - 20.0 * level])
-            marks[f"foramen_s{level}_{side}"] = Landmark(point)
-    left: Side = "left"
-    right: Side = "right"
-    bones = Bones(grid, sacrum.astype(np.float32), {left: hip["left"], right: hip["right"]}, spine)
-    return bones, marks
+    region[sacrum < 0] = Region.MARROW
+    return Bones(grid, sacrum.astype(np.float32), hip, spine), marks, region
 
 
-@pytest.fixture(scope="module", params=SIDES)
-def sheet(request: pytest.FixtureRequest) -> tuple[Bones, Fracture]:
-    bones, marks = block()
-    region = np.where(bones.sacrum < 0, Region.MARROW, Region.PRESACRAL).astype(np.uint8)
-    return bones, fracture_sheet(bones, marks, region, request.param)
+@cache
+def broken(*plans: Plan, seed: int = 0) -> dict[str, Fracture]:
+    bones, marks, region = block()
+    return dict(fractures_of(bones, marks, region, plans, seed))
 
 
-def test_it_is_parallel_to_a_flat_joint_at_its_distance(sheet: tuple[Bones, Fracture]) -> None:
-    _, fracture = sheet
-    sign = 1.0 if fracture.side == "left" else -1.0
+@pytest.mark.parametrize("side", SIDES)
+def test_it_is_parallel_to_a_flat_joint_at_its_distance(side: Side) -> None:
+    fracture = broken(Plan(side, "parallel"))[side]
+    sign = 1.0 if side == "left" else -1.0
+    assert fracture.side == side
     np.testing.assert_allclose(fracture.normal, [sign, 0.0, 0.0], atol=0.02)
     np.testing.assert_allclose(sign * fracture.points[:, 0], JOINT_MM - MEDIAL_MM, atol=0.6)
-
-
-def test_its_area_is_that_of_the_section_down_to_s3(sheet: tuple[Bones, Fracture]) -> None:
-    _, fracture = sheet
     section = 2 * HALF_DEPTH_MM * (HALF_HEIGHT_MM - (40.0 - 60.0))
     assert fracture.areas.sum() == pytest.approx(section, rel=0.05)
-    assert fracture.aperture == APERTURE_MM
+    assert fracture.zone == 1 and fracture.ffp == "IIa"
+    assert not set(fracture.reaches) & {*JOINTS.values(), Region.CANAL, *FORAMINA[side]}
 
 
-def test_it_reaches_the_anterior_cortex_and_stays_in_the_marrow(
-    sheet: tuple[Bones, Fracture],
-) -> None:
-    bones, fracture = sheet
+PLANS = [
+    *(Plan(side, "parallel") for side in SIDES),
+    Plan("left", "parallel", into_joint=True),
+    Plan("right", "si-joint", into_joint=True),
+    Plan("left", "foramen", foramen=1),
+    Plan("right", "foramen", foramen=2),
+    Plan("left", "anterolateral-rim"),
+    Plan("left", "anterolateral-rim", into_joint=True),
+    Plan("central", "central"),
+    Plan("central", "central", into_canal=True),
+]
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=str)
+def test_every_sheet_lies_in_marrow_and_reaches_the_front(plan: Plan) -> None:
+    bones, _, _ = block()
+    fracture = broken(plan)[plan.name]
     assert fracture.points[:, 1].min() < -HALF_DEPTH_MM + 1.5
+    assert Region.PRESACRAL in fracture.reaches
     assert (bones.sacrum.reshape(-1)[fracture.voxels] < 0).all()
-    assert len(np.unique(fracture.voxels)) == len(fracture.voxels)
-    assert len(fracture.voxels) == pytest.approx(fracture.areas.sum(), rel=0.15)
+    assert (np.diff(fracture.voxels) > 0).all()
+    away = cKDTree(fracture.points).query(
+        bones.grid.point_from_index(
+            np.stack(np.unravel_index(fracture.voxels, bones.grid.shape), axis=-1)
+        )
+    )[0]
+    assert away.max() < 1.6  # half a voxel's diagonal and half a cell's
+    assert 1.5 <= np.abs(fracture.crush_mm) <= 4.0
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=str)
+def test_it_reaches_the_joint_a_foramen_or_the_canal_as_planned(plan: Plan) -> None:
+    fracture = broken(plan)[plan.name]
+    reaches = set(fracture.reaches)
+    assert bool(reaches & set(JOINTS.values())) == plan.into_joint
+    holes = reaches & {*FORAMINA["left"], *FORAMINA["right"]}
+    if plan.foramen:
+        assert FORAMINA[fracture.side or "left"][plan.foramen - 1] in holes
+        assert fracture.zone == 2
+    elif plan.name != "central":
+        assert not holes and fracture.zone == 1
+    if plan.name == "central":
+        assert (Region.CANAL in reaches) == plan.into_canal and fracture.zone == 3
+
+
+def test_a_rim_fracture_stays_in_the_front_corner() -> None:
+    points = broken(Plan("left", "anterolateral-rim"))["left"].points
+    assert points[:, 1].max() <= -HALF_DEPTH_MM + RIM_DEPTH_MM + 1.0
+    assert points[:, 0].min() > JOINT_MM - MEDIAL_MM - 1.0
+
+
+def test_an_h_is_two_sheets_and_a_bar_between_them_through_the_canal() -> None:
+    sheets = broken(Plan("left", "parallel"), Plan("right", "parallel"), Plan("transverse", "h"))
+    bar = sheets["transverse"]
+    assert bar.side is None and bar.zone == 3 and {f.ffp for f in sheets.values()} == {"IVb"}
+    assert Region.CANAL in bar.reaches
+    np.testing.assert_allclose(np.abs(bar.normal), [0.0, 0.0, 1.0], atol=0.15)
+    assert bar.normal[2] > 0
+    s1, s2 = 20.0, 0.0
+    assert (bar.points[:, 2] < s1).all() and (bar.points[:, 2] > s2).all()
+    for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
+        gap = cKDTree(sheets[side].points).query(bar.points[(sign * bar.points[:, 0]) > 36.0])[0]
+        assert gap.min() < 1.5
+    assert np.abs(bar.points[:, 0]).max() < JOINT_MM - MEDIAL_MM + 1.0
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=str)
+def test_the_aperture_is_uneven_smooth_and_right_on_average(plan: Plan) -> None:
+    fracture = broken(plan)[plan.name]
+    gaps = fracture.apertures
+    assert fracture.aperture == pytest.approx(APERTURE_MM)
+    assert gaps.min() >= 0 and gaps.std() > 0.1
+    near = cKDTree(fracture.points).query(fracture.points, k=2)[1][:, 1]
+    assert np.abs(gaps - gaps[near]).mean() < 0.2 * gaps.std() + 0.06
+    np.testing.assert_allclose(fracture.aperture_at(fracture.points[::9]), gaps[::9], atol=0.25)
+
+
+def test_the_aperture_closes_where_the_sheet_ends_in_bone_and_gapes_at_cortex() -> None:
+    fracture = broken(Plan("left", "parallel"))["left"]
+    lowest = fracture.points[:, 2] < fracture.points[:, 2].min() + 1.0
+    front = fracture.points[:, 1] < fracture.points[:, 1].min() + 1.0
+    front &= fracture.points[:, 2] > fracture.points[:, 2].min() + CLOSE_MM + 1.0
+    assert fracture.apertures[lowest].max() < 0.5 * fracture.apertures[front].min()
+
+
+def test_the_same_seed_draws_the_same_and_another_another() -> None:
+    one, again, other = (broken(Plan("left", "parallel"), seed=s)["left"] for s in (4, 4, 5))
+    np.testing.assert_array_equal(one.apertures, again.apertures)
+    assert not np.allclose(one.apertures, other.apertures)
+
+
+def test_a_sheet_that_finds_no_bone_is_refused() -> None:
+    bones, marks, region = block()
+    with pytest.raises(PatientError, match="at least 200 mm2"):
+        fractures_of(bones, marks, np.full_like(region, Region.LATERAL), [Plan("left", "parallel")])
+
+
+def test_crushed_bone_is_a_band_about_the_sheet() -> None:
+    fracture = broken(Plan("left", "parallel"))["left"]
+    middle = np.array([JOINT_MM - MEDIAL_MM, 0.0, 10.0])
+    away = np.array([0.0, 0.5, 1.0]) * fracture.crush_mm
+    change = crushed([fracture], middle + away[:, None] * fracture.normal)
+    assert change[0] == pytest.approx(fracture.crush_hu, rel=0.1)
+    assert change[1] == pytest.approx(0.5 * fracture.crush_hu, rel=0.4)
+    assert change[2] == pytest.approx(0.0, abs=0.1 * abs(fracture.crush_hu))
+    assert not crushed([], middle[None]).any()
+
+
+def test_the_gap_breaks_the_cortex_on_ct_and_nothing_further_off_changes() -> None:
+    bones, _, _ = block()
+    fracture = broken(Plan("left", "parallel"))["left"]
+    before = np.where(bones.sacrum < -2.0, 50, 1000).astype(np.int16)
+    after = crushed_hounsfield(before, bones.grid, bones.sacrum < 0, [fracture])
+    centres = np.stack(np.meshgrid(*bones.grid.axes(), indexing="ij"), axis=-1)
+    gap = fracture.tree.query(centres.reshape(-1, 3))[0].reshape(before.shape)
+    np.testing.assert_array_equal(after[gap > fracture.crush_mm], before[gap > fracture.crush_mm])
+    cortex = (gap < 0.4) & (bones.sacrum < 0) & (bones.sacrum > -2.0) & (centres[..., 1] < 0)
+    assert GAP_HU < after[cortex].mean() < 700
+    assert crushed_hounsfield(before, bones.grid, bones.sacrum < 0, []) is before

@@ -17,6 +17,7 @@ from game.geometry.grid import Grid
 from game.geometry.views import Anatomy
 from game.patient import store
 from game.patient.errors import PatientError
+from game.patient.hazards import spaces
 from game.patient.patient import (
     Fracture,
     Landmark,
@@ -25,6 +26,7 @@ from game.patient.patient import (
     Region,
     Structure,
     Surface,
+    Tube,
 )
 
 
@@ -37,7 +39,11 @@ def small_patient() -> Patient:
     field = rng.standard_normal(bone.shape).astype(np.float32)
     points = rng.standard_normal((5, 3))
     triangle = Surface(points[:3].astype(np.float32), np.array([[0, 1, 2]], np.int32))
-    fracture = Fracture("left", points, np.ones(5), np.array([1.0, 0, 0]), 0.5, np.arange(5))
+    fracture = Fracture(
+        "left", points, np.ones(5), np.array([1.0, 0, 0]), np.full(5, 0.5), np.arange(5),
+        "foramen", (Region.FORAMEN_S1_LEFT,), 2, "IIa", 2.5, 40.0,
+    )  # fmt: skip
+    region = rng.integers(0, max(Region) + 1, bone.shape).astype(np.uint8)
     return Patient(
         name="small",
         source="labels",
@@ -49,12 +55,14 @@ def small_patient() -> Patient:
         hip_distance={"left": field + 1, "right": field + 2},
         cortex=np.abs(field),
         cortex_assumed=True,
-        region=rng.integers(0, max(Region) + 1, bone.shape).astype(np.uint8),
+        region=region,
         surfaces={Structure.SACRUM: triangle, Structure.SKIN: triangle},
         landmarks={"s1": Landmark(points[0]), "s3": Landmark(points[1], True, 4.0)},
         planes={"disc": Plane(points[2], np.array([0.0, 0.6, 0.8]))},
         anatomy=Anatomy(np.eye(3), np.array([0.0, -0.6, 0.8])),
-        fractures={"left": fracture, "right": replace(fracture, side="right")},
+        fractures={"left": fracture, "right": replace(fracture, name="right")},
+        hazards={"s1_root_left": Tube("s1_root_left", points, np.full(5, 2.0))}
+        | spaces(bone, field, region),
         notes=("assumed: all of it",),
     )
 

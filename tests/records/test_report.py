@@ -155,8 +155,8 @@ def ball() -> Patient:
     region = np.where(distance < 0, Region.MARROW, Region.PRESACRAL).astype(np.uint8)
     sheet = np.stack(np.meshgrid([10.0], np.arange(-15, 16, 3.0), np.arange(-15, 16, 3.0)), -1)
     points = sheet.reshape(-1, 3)
-    left = Fracture("left", points, np.full(len(points), 9.0), np.array([1.0, 0, 0]), 0.5,
-                    np.empty(0, np.int64))  # fmt: skip
+    left = Fracture("left", points, np.full(len(points), 9.0), np.array([1.0, 0, 0]),
+                    np.full(len(points), 0.5), np.empty(0, np.int64))  # fmt: skip
     return Patient(
         name="ball", source="procedural", body=grid, hounsfield=np.zeros(grid.shape, np.int16),
         structures=np.zeros(grid.shape, np.uint8), bone=grid, sacrum_distance=distance,

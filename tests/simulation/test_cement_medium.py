@@ -29,7 +29,8 @@ def disc(normal: tuple[float, float, float], radius: float, aperture: float = 0.
     points = (u[:, None] * along[0] + v[:, None] * along[1])[np.hypot(u, v) <= radius]
     index = np.rint(GRID.index_from_point(points)).astype(int)
     voxels = np.unique(np.ravel_multi_index(tuple(index.T), GRID.shape)).astype(np.int64)
-    return Fracture("left", points, np.full(len(points), 0.04), unit, aperture, voxels)
+    areas, gaps = np.full(len(points), 0.04), np.full(len(points), aperture)
+    return Fracture("left", points, areas, unit, gaps, voxels)
 
 
 def ball(hounsfield: int = 50, fracture: Fracture | None = None) -> Patient:
@@ -123,7 +124,7 @@ def test_a_sheet_crosses_one_layer_of_voxels_joined_face_to_face(
 
 
 def test_a_crack_along_the_grid_adds_the_cubic_law() -> None:
-    added = conduit(0.6, np.array([[1.0, 0.0, 0.0]]), H)[0]
+    added = conduit(np.array([0.6]), np.array([[1.0, 0.0, 0.0]]), H)[0]
     assert added[1:] == pytest.approx(0.6**3 / (12.0 * H))
 
 

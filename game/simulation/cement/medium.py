@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from game.geometry.grid import FloatArray, Grid, trilinear
 from game.patient.patient import FORAMINA, Fracture, Patient, Region
@@ -69,9 +68,10 @@ def medium_of(patient: Patient) -> Medium:
     pores, sheets = porosity.reshape(-1), [np.empty(0, np.int64)]
     for fracture in patient.fractures.values():
         voxels, normals = crossed(fracture, grid)
-        added = conduit(fracture.aperture, normals, grid.spacing)
+        apertures = fracture.aperture_at(_centres(voxels, grid))
+        added = conduit(apertures, normals, grid.spacing)
         permeability[voxels] += added.astype(np.float32)
-        opened = min(1.0, fracture.aperture / grid.spacing)
+        opened = np.minimum(1.0, apertures / grid.spacing)
         pores[voxels] += ((1.0 - pores[voxels]) * opened).astype(np.float32)
         sheets.append(voxels)
     return Medium(
@@ -89,7 +89,7 @@ def crossed(fracture: Fracture, grid: Grid) -> tuple[NDArray[np.int64], FloatArr
     One voxel layer joined face to face everywhere (the discrete geometer's standard plane): those
     with -s/2 <= d < s/2, where d is the distance of the centre to the sheet's tangent plane in
     voxels and s = |nx| + |ny| + |nz|. Tangent planes come from the nearest points of the sheet."""
-    tree = cKDTree(fracture.points)
+    tree = fracture.tree
     index = np.stack(np.unravel_index(fracture.voxels, grid.shape), axis=-1)
     index = np.unique((index[:, None] + AROUND).reshape(-1, 3), axis=0)
     index = index[np.all((index >= 0) & (index < grid.shape), axis=1)]
@@ -108,8 +108,13 @@ def crossed(fracture: Fracture, grid: Grid) -> tuple[NDArray[np.int64], FloatArr
     return np.ravel_multi_index(tuple(index[held].T), grid.shape).astype(np.int64), normals[held]
 
 
-def conduit(aperture: float, normals: FloatArray, spacing: float) -> FloatArray:
-    """What a crack adds to the permeability of its voxels, mm2 (k, 3) along x, y and z.
+def _centres(voxels: NDArray[np.int64], grid: Grid) -> FloatArray:
+    return grid.point_from_index(np.stack(np.unravel_index(voxels, grid.shape), axis=-1))
+
+
+def conduit(apertures: FloatArray, normals: FloatArray, spacing: float) -> FloatArray:
+    """What a crack of `apertures` (k,) mm adds to the permeability of its voxels, mm2 (k, 3) along
+    x, y and z.
 
     Cubic law: an aperture b conducts b^3/12 per width, so b^3/(12 h) in voxels of h when the sheet
     lies along the grid. An oblique sheet is a staircase of face-joined voxels with
@@ -117,7 +122,7 @@ def conduit(aperture: float, normals: FloatArray, spacing: float) -> FloatArray:
     the staircase conduct as the sheet does, exactly for a sheet that contains one grid axis."""
     weights = np.abs(normals)
     steps = np.maximum(weights.sum(axis=1, keepdims=True) - weights, FLATTEST)
-    out: FloatArray = aperture**3 / (12.0 * spacing) / steps
+    out: FloatArray = (np.asarray(apertures)[..., None] ** 3 / (12.0 * spacing)) / steps
     return out
 
 
