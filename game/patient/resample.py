@@ -121,7 +121,22 @@ def bones_of(segmentation: Segmentation, levels: Mapping[Structure, Level]) -> B
     hip = {side: _true(segmentation, levels, _HIP[side], grid) for side in SIDES}
     lowest = Structure.L5 if Structure.L5 in levels else Structure.SPINE
     spine = _present(segmentation, levels, lowest).on(segmentation, grid)
-    return Bones(grid, _true(segmentation, levels, Structure.SACRUM, grid), hip, spine)
+    surface = {s: _surface_points(segmentation, levels[_HIP[s]], origin) for s in SIDES}
+    return Bones(grid, _true(segmentation, levels, Structure.SACRUM, grid), hip, spine, surface)
+
+
+def _surface_points(
+    segmentation: Segmentation, level: Level, origin: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Points (n, 3) on a bone's zero level, mm from `origin`, with outward unit normals (n, 3): the
+    feet of the voxels beside it."""
+    step = np.array(segmentation.spacing)
+    gradient = np.stack(np.gradient(level.distance, *step), axis=-1)
+    slope = np.linalg.norm(gradient, axis=-1)
+    near = (np.abs(level.distance) < 0.6 * step.max() * slope) & (slope > 0.3)
+    normal = gradient[near] / slope[near][:, None]
+    foot = np.argwhere(near) * step - normal * (level.distance[near] / slope[near])[:, None]
+    return foot + np.array(level.first) * step + segmentation.origin - origin, normal
 
 
 def bones_again(

@@ -15,7 +15,9 @@ GAP_MM = 6.0  # widest joint space taken for the joint (2-4 mm [U], facts/anatom
 # of 3 mm drawn on either side)
 FACING = -0.6  # cosine between the two surfaces' normals, at most; project choice
 BACKWARD = 0.05  # posterior against caudal in 'posterior-inferior'; project choice
-LOWEST_MM = 2.0  # of the joint that its caudal end is the middle of; project choice
+LAST_SHARE = 0.02  # of the joint, that its caudal end is the middle of; project choice
+PIIS_REACH_MM = 25.0  # of the PIIS from the joint's caudal end; project choice
+BLUNT_MM = 2.0  # project choice
 
 
 def joint_points(bones: Bones, side: Side) -> FloatArray:
@@ -46,20 +48,28 @@ def _normals(distance: FloatArray, index: NDArray[np.int_]) -> FloatArray:
 
 
 def si_caudal(joint: FloatArray, frame: Frame) -> Landmark:
-    """The caudal end of a joint at its posterior-inferior margin."""
+    """The caudal end of a joint at its posterior-inferior margin: the middle of its last part."""
     reach = joint @ (BACKWARD * frame.axes[1] - frame.axes[2])
-    last = joint[reach > np.quantile(reach, 0.9995) - LOWEST_MM]
+    last = joint[reach >= np.quantile(reach, 1.0 - LAST_SHARE)]
     return Landmark(last.mean(axis=0), False, 2.0)
 
 
 def spines(bones: Bones, side: Side, frame: Frame, caudal: FloatArray) -> dict[str, Landmark]:
-    """`psis` and `piis` of one side where the grid holds them: the hip's hindmost point, and its
-    hindmost and lowest point near the joint's caudal end."""
-    surface = np.argwhere(np.abs(bones.hip[side]) < 0.5 * bones.grid.spacing)
-    rim = np.all((surface > 1) & (surface < np.array(bones.grid.shape) - 2), axis=1)
-    points = bones.grid.point_from_index(surface[rim].astype(float))
-    found = {f"psis_{side}": points[np.argmax(points @ frame.axes[1])]}
-    near = points[np.linalg.norm(points - caudal, axis=1) < 25.0]
-    if len(near):
-        found[f"piis_{side}"] = near[np.argmax(near @ (frame.axes[1] - 0.7 * frame.axes[2]))]
+    """`psis` and `piis` of one side where the source holds them: the hip's hindmost place above the
+    joint's caudal end (3,), and its hindmost and lowest near that end."""
+    points = bones.hip_surface[side][0] + bones.grid.origin
+    local = frame.local(points) - frame.local(caudal)
+    found = {}
+    above = local[:, 2] > 0
+    if above.any():
+        found[f"psis_{side}"] = _furthest(points[above], local[above, 1])
+    near = np.linalg.norm(local, axis=1) < PIIS_REACH_MM
+    if near.any():
+        found[f"piis_{side}"] = _furthest(points[near], (local[:, 1] - 0.7 * local[:, 2])[near])
     return {name: Landmark(point, True, 5.0) for name, point in found.items()}
+
+
+def _furthest(points: FloatArray, reach: FloatArray) -> FloatArray:
+    """The middle (3,) of the points (n, 3) that reach furthest, fading over BLUNT_MM: a blunt
+    process has no single hindmost point."""
+    return np.average(points, axis=0, weights=np.exp((reach - reach.max()) / BLUNT_MM))
