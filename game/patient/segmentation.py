@@ -49,4 +49,4 @@ class Bones:
     sacrum: NDArray[np.float32]
     hip: Mapping[Side, NDArray[np.float32]]
     spine: NDArray[np.float32]
-    hip_surface: Mapping[Side, tuple[FloatArray, FloatArray]]
+    hip_surface: Mapping[Side, tuple[FloatArray, FloatArray]] = field(default_factory=dict)

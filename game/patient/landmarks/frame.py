@@ -66,7 +66,7 @@ def midsagittal(bones: Bones) -> Frame:
         mirror = Mirror(centre + p[0] * normal_of(p), normal_of(p))
         apart = [bones.grid.sample(bones.sacrum, mirror.of(sacrum), FAR_MM)]
         for side, other in zip(SIDES, reversed(SIDES), strict=True):
-            apart.append(hips[other].height(mirror.of(hips[side].points)))
+            apart.append(0.5 * hips[other].height(mirror.of(hips[side].points)))
         return np.clip(np.concatenate(apart), -FAR_MM, FAR_MM)
 
     def slope(p: FloatArray) -> FloatArray:
@@ -82,7 +82,7 @@ def midsagittal(bones: Bones) -> Frame:
 
 def own_frame(bones: Bones) -> Frame:
     """The midsagittal frame pitched to the sacrum itself, so that it turns with the patient: the
-    sacrum's long axis leans forward by USUAL_LEAN. Scanners' axes do not enter but by a start."""
+    sacrum's long axis leans forward by USUAL_LEAN. The scanner's axes only start the search."""
     frame = midsagittal(bones)
     inside = bones.grid.point_from_index(np.argwhere(bones.sacrum < 0)[::5].astype(float))
     local = frame.local(inside)[:, 1:]
