@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from game.geometry.grid import FloatArray, Grid, Point
-from game.patient.distance import Distance, distance_of, on_grid
+from game.patient.distance import Distance, distance_of, on_grid, surface_points
 from game.patient.errors import PatientError
 from game.patient.patient import SIDES, Side, Structure
 from game.patient.redistance import redistanced
@@ -128,15 +128,9 @@ def bones_of(segmentation: Segmentation, levels: Mapping[Structure, Level]) -> B
 def _surface_points(
     segmentation: Segmentation, level: Level, origin: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Points (n, 3) on a bone's zero level, mm from `origin`, with outward unit normals (n, 3): the
-    feet of the voxels beside it."""
-    step = np.array(segmentation.spacing)
-    gradient = np.stack(np.gradient(level.distance, *step), axis=-1)
-    slope = np.linalg.norm(gradient, axis=-1)
-    near = (np.abs(level.distance) < 0.6 * step.max() * slope) & (slope > 0.3)
-    normal = gradient[near] / slope[near][:, None]
-    foot = np.argwhere(near) * step - normal * (level.distance[near] / slope[near])[:, None]
-    return foot + np.array(level.first) * step + segmentation.origin - origin, normal
+    """Points (n, 3) on a bone's zero level, mm from `origin`, and outward unit normals (n, 3)."""
+    feet, normals = surface_points(level.distance, segmentation.spacing)
+    return feet + level.box(segmentation)[0] - origin, normals
 
 
 def bones_again(

@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 
 from game.geometry.grid import FloatArray
 from game.geometry.views import axes_from_left
+from game.patient.distance import surface_points
 from game.patient.patient import SIDES, Side
 from game.patient.segmentation import Bones
 
@@ -133,11 +134,19 @@ def _sacral_surface(bones: Bones) -> FloatArray:
 
 
 def _hip_surface(bones: Bones, side: Side) -> PointSurface:
-    points, normals = bones.hip_surface[side]
+    points, normals = hip_points(bones, side)
     if len(points) < LEAST_POINTS:
         raise ValueError(f"the {side} hip has {len(points)} surface points; need {LEAST_POINTS}")
     step = max(1, len(points) // MOST_POINTS)
-    return PointSurface(points[::step] + bones.grid.origin, normals[::step])
+    return PointSurface(points[::step], normals[::step])
+
+
+def hip_points(bones: Bones, side: Side) -> tuple[FloatArray, FloatArray]:
+    """Points (n, 3), LPS mm, on a hip bone, with outward normals (n, 3): of the whole bone where
+    `bones` has it, else of what lies on the grid."""
+    spacing = (bones.grid.spacing,) * 3
+    points, normals = bones.hip_surface.get(side) or surface_points(bones.hip[side], spacing)
+    return points + bones.grid.origin, normals
 
 
 @dataclass(frozen=True, eq=False)

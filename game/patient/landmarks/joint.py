@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from game.geometry.grid import FloatArray
 from game.patient.errors import PatientError
-from game.patient.landmarks.frame import Frame
+from game.patient.landmarks.frame import Frame, hip_points
 from game.patient.patient import Landmark, Side
 from game.patient.segmentation import Bones
 
@@ -85,7 +85,7 @@ def si_caudal(bones: Bones, side: Side, frame: Frame) -> Landmark:
 def spines(bones: Bones, side: Side, frame: Frame, caudal: FloatArray) -> dict[str, Landmark]:
     """`psis` and `piis` of one side where the source holds them: the hip's hindmost place above the
     joint's caudal end (3,), and its hindmost and lowest near that end."""
-    points = bones.hip_surface[side][0] + bones.grid.origin
+    points, _ = hip_points(bones, side)
     local = frame.local(points) - frame.local(caudal)
     found = {}
     above = local[:, 2] > 0
