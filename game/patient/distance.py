@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from game.geometry.grid import Grid, Point
+from game.geometry.grid import FloatArray, Grid, Point
 
 Distance = NDArray[np.float32]
 ROUNDS = 4  # of filter and projection; 20 change the sphere test by below 0.02 mm
@@ -202,6 +202,18 @@ def _steps_x(found, cost, out):  # type: ignore[no-untyped-def]
                 if i + n < nx:
                     _nearer(mine, found[i + n, j], cost[n], best)
             _signed(mine, best, out[i, j])
+
+
+def surface_points(distance: Distance, spacing: Point) -> tuple[FloatArray, FloatArray]:
+    """Points (n, 3) on the zero level, mm from the first voxel, with outward unit normals (n, 3):
+    the feet of the voxels beside it. `distance` is roughly one near its zero."""
+    step = np.array(spacing)
+    gradient = np.stack(list(np.gradient(distance, *step)), axis=-1)
+    slope = np.linalg.norm(gradient, axis=-1)
+    near = (np.abs(distance) < 0.6 * step.max() * slope) & (slope > 0.3)
+    normals = gradient[near] / slope[near][:, None]
+    away = (distance[near] / slope[near])[:, None]
+    return np.argwhere(near) * step - normals * away, normals
 
 
 def on_grid(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from game.geometry.grid import FloatArray, Grid, Point
-from game.patient.distance import Distance, distance_of, on_grid
+from game.patient.distance import Distance, distance_of, on_grid, surface_points
 from game.patient.errors import PatientError
 from game.patient.patient import SIDES, Side, Structure
 from game.patient.redistance import redistanced
@@ -121,7 +121,16 @@ def bones_of(segmentation: Segmentation, levels: Mapping[Structure, Level]) -> B
     hip = {side: _true(segmentation, levels, _HIP[side], grid) for side in SIDES}
     lowest = Structure.L5 if Structure.L5 in levels else Structure.SPINE
     spine = _present(segmentation, levels, lowest).on(segmentation, grid)
-    return Bones(grid, _true(segmentation, levels, Structure.SACRUM, grid), hip, spine)
+    surface = {s: _surface_points(segmentation, levels[_HIP[s]], origin) for s in SIDES}
+    return Bones(grid, _true(segmentation, levels, Structure.SACRUM, grid), hip, spine, surface)
+
+
+def _surface_points(
+    segmentation: Segmentation, level: Level, origin: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Points (n, 3) on a bone's zero level, mm from `origin`, and outward unit normals (n, 3)."""
+    feet, normals = surface_points(level.distance, segmentation.spacing)
+    return feet + level.box(segmentation)[0] - origin, normals
 
 
 def bones_again(

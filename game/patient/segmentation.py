@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from game.geometry.grid import Grid, Point
+from game.geometry.grid import FloatArray, Grid, Point
 from game.patient.patient import Landmark, Side
 
 
@@ -42,9 +42,11 @@ class Bones:
     """Signed distances, mm, negative inside, float32, on one grid around the sacrum.
 
     `spine` is the lowest lumbar vertebra where the source tells it apart, else the whole lumbar
-    spine."""
+    spine. `hip_surface` are points (n, 3) all over each hip bone with their outward unit normals
+    (n, 3), mm from the grid's first voxel, as far as the source holds the bone."""
 
     grid: Grid
     sacrum: NDArray[np.float32]
     hip: Mapping[Side, NDArray[np.float32]]
     spine: NDArray[np.float32]
+    hip_surface: Mapping[Side, tuple[FloatArray, FloatArray]] = field(default_factory=dict)

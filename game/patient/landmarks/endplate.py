@@ -25,7 +25,10 @@ from game.patient.segmentation import Bones
 LENGTH_MM, LENGTH_SD = 33.4, 2.2  # S1 superior AP diameter, male [M], facts/anatomy.md
 PROMONTORY_RAD, PROMONTORY_SD = 0.96, 0.16  # 55 +- 9 deg between endplate and ventral surface, from
 # the S1 diameters and heights of facts/anatomy.md (33.4, 20.1, 28.2, 22.0); spread: project choice
-SLOPE_RAD, SLOPE_REACH = 0.69, 0.55  # sacral slope 24-55 deg (Mac-Thiong 2011), +-2 SD, doubled
+SLOPE_RAD, SLOPE_SD = 0.69, 0.07  # of the endplate in the sacrum's own frame: 40 deg on the
+# generated sacra (base angle 38.6-41.8, Manipal); spread: project choice, below the 6 deg between
+# standing persons, for the frame turns with the sacrum
+SLOPE_REACH = 0.36  # project choice
 CHORD_SD = 2.0  # mean height of labelled bone above the endplate, mm; project choice
 DEPTH_MM = 8.0  # of S1 looked at under the endplate; project choice
 RIVAL_MM = 8.0  # pairs further than this from the best are another place; project choice
@@ -114,11 +117,13 @@ def _cost(
     length = float(np.hypot(*chord))
     ventral = outline[(i + _caudal(outline) * int(VENTRAL_MM)) % len(outline)] - outline[i]
     angle = float(np.arctan2(np.cross([*ventral, 0], [*chord, 0])[2], ventral @ chord))
+    slope = float(np.arctan2(chord[1], chord[0]))
     above, below = _covered(bone, outline[i], chord)
     _, lent = _covered(other, outline[i], chord)
     return (
         ((length - LENGTH_MM) / LENGTH_SD) ** 2
         + ((angle - PROMONTORY_RAD) / PROMONTORY_SD) ** 2
+        + ((slope - SLOPE_RAD) / SLOPE_SD) ** 2
         + ((turn[i] - USUAL_TURN) / TURN_SD) ** 2
         + (above / CHORD_SD) ** 2
         + VOID_COST * (1.0 - (below + lent) / DEPTH_MM)

@@ -12,16 +12,22 @@ from functools import cached_property
 
 import numpy as np
 from scipy.ndimage import map_coordinates
-from scipy.optimize import minimize
+from scipy.optimize import least_squares
 from scipy.spatial import cKDTree
 
 from game.geometry.grid import FloatArray
 from game.geometry.views import axes_from_left
+from game.patient.distance import surface_points
+from game.patient.patient import SIDES, Side
 from game.patient.segmentation import Bones
 
 CENTRAL_MM = 30.0  # half-width of the strip whose middle is the sacral curve; project choice
 RAY_MM = 35.0  # reach of the rays along r to either side of the curve; project choice
 STEP_MM = 0.75  # sampling along the rays
+FAR_MM = 5.0  # where two halves differ by more they do not correspond; project choice
+LEAST_POINTS, MOST_POINTS = 200, 5000  # of a surface that is mirrored; project choice
+PROBE = 0.3  # mm, and 0.01 radian: steps of the slope of the halves' difference; project choice
+USUAL_LEAN = 0.75  # radians; project choice near the sacral slope of 39-42 deg (facts/anatomy.md)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +50,12 @@ class Frame:
 def midsagittal(bones: Bones) -> Frame:
     """The frame whose plane best mirrors the sacrum onto itself and each hip onto the other.
 
-    Least mean mirrored surface distance, cut off at 5 mm; Nelder-Mead from the plane between the
-    hips. Raises ValueError where a hip or the sacrum is not on the grid."""
-    sacrum = _surface_points(bones, bones.sacrum, "sacrum")
-    left = _surface_points(bones, bones.hip["left"], "left hip")
-    right = _surface_points(bones, bones.hip["right"], "right hip")
-    between = left.mean(axis=0) - right.mean(axis=0)
+    Robust least squares over the mirrored surfaces' distances, cut off at 5 mm, from the plane
+    between the hips; superior is the scanner's. Raises ValueError where a hip or the sacrum is not
+    on the grid."""
+    sacrum = _sacral_surface(bones)
+    hips = {side: _hip_surface(bones, side) for side in SIDES}
+    between = hips["left"].points.mean(axis=0) - hips["right"].points.mean(axis=0)
     centre = sacrum.mean(axis=0)
     start = axes_from_left(np.array([between[0], between[1], 0.0]))
 
@@ -57,37 +63,90 @@ def midsagittal(bones: Bones) -> Frame:
         tilted = start[0] + 0.01 * (p[1] * start[1] + p[2] * start[2])
         return tilted / np.linalg.norm(tilted)
 
-    def asymmetry(p: FloatArray) -> float:
-        normal = normal_of(p)
-        cost = _mirrored(bones, bones.sacrum, sacrum, centre, normal, p[0])
-        cost += 0.5 * _mirrored(bones, bones.hip["right"], left, centre, normal, p[0])
-        return cost + 0.5 * _mirrored(bones, bones.hip["left"], right, centre, normal, p[0])
+    def asymmetry(p: FloatArray) -> FloatArray:
+        mirror = Mirror(centre + p[0] * normal_of(p), normal_of(p))
+        apart = [bones.grid.sample(bones.sacrum, mirror.of(sacrum), FAR_MM)]
+        for side, other in zip(SIDES, reversed(SIDES), strict=True):
+            apart.append(0.5 * hips[other].height(mirror.of(hips[side].points)))
+        return np.clip(np.concatenate(apart), -FAR_MM, FAR_MM)
 
-    simplex = np.array([[0.0, 0.0, 0.0], [3.0, 0.0, 0.0], [0.0, 5.0, 0.0], [0.0, 0.0, 5.0]])
-    options = {"initial_simplex": simplex, "xatol": 0.02, "fatol": 1e-4, "maxiter": 160}
-    best = minimize(asymmetry, np.zeros(3), method="Nelder-Mead", options=options).x
-    normal = normal_of(best)
-    return Frame(centre + best[0] * normal, axes_from_left(normal))
+    def slope(p: FloatArray) -> FloatArray:
+        steps = PROBE * np.eye(3)
+        return np.stack(
+            [(asymmetry(p + step) - asymmetry(p - step)) / (2 * PROBE) for step in steps], axis=1
+        )
 
-
-def _surface_points(bones: Bones, distance: FloatArray, name: str) -> FloatArray:
-    found = np.argwhere(np.abs(distance) < 0.5 * bones.grid.spacing).astype(float)
-    if len(found) < 200:
-        raise ValueError(f"the {name} has {len(found)} surface voxels near the sacrum; need 200")
-    return bones.grid.point_from_index(found[:: max(1, len(found) // 3000)])
+    fit = least_squares(asymmetry, np.zeros(3), slope, loss="soft_l1", xtol=1e-4)
+    normal = normal_of(fit.x)
+    return Frame(centre + fit.x[0] * normal, axes_from_left(normal))
 
 
-def _mirrored(
-    bones: Bones,
-    distance: FloatArray,
-    points: FloatArray,
-    centre: FloatArray,
-    normal: FloatArray,
-    offset: float,
-) -> float:
-    height = (points - centre) @ normal - offset
-    mirrored = points - 2.0 * height[:, None] * normal
-    return float(np.minimum(np.abs(bones.grid.sample(distance, mirrored, 5.0)), 5.0).mean())
+def own_frame(bones: Bones) -> Frame:
+    """The midsagittal frame pitched to the sacrum itself, so that it turns with the patient: the
+    sacrum's long axis leans forward by USUAL_LEAN. The scanner's axes only start the search."""
+    frame = midsagittal(bones)
+    inside = bones.grid.point_from_index(np.argwhere(bones.sacrum < 0)[::5].astype(float))
+    local = frame.local(inside)[:, 1:]
+    axis = np.linalg.eigh(np.cov(local.T))[1][:, 1]
+    axis = axis if axis[1] > 0 else -axis
+    turn = np.arctan2(-axis[0], axis[1]) - USUAL_LEAN
+    back = np.cos(turn) * frame.axes[1] + np.sin(turn) * frame.axes[2]
+    return Frame(frame.origin, np.stack([frame.axes[0], back, np.cross(frame.axes[0], back)]))
+
+
+@dataclass(frozen=True, eq=False)
+class Mirror:
+    """A plane through `point` (3,) with unit `normal` (3,)."""
+
+    point: FloatArray
+    normal: FloatArray
+
+    def of(self, points: FloatArray) -> FloatArray:
+        """The mirror images (n, 3) of points (n, 3)."""
+        return points - 2.0 * ((points - self.point) @ self.normal)[:, None] * self.normal
+
+
+@dataclass(frozen=True, eq=False)
+class PointSurface:
+    """Points (n, 3), LPS mm, on a surface, with its outward unit normals (n, 3)."""
+
+    points: FloatArray
+    normals: FloatArray
+
+    @cached_property
+    def tree(self) -> cKDTree:
+        """The points, for the nearest one."""
+        return cKDTree(self.points)
+
+    def height(self, points: FloatArray) -> FloatArray:
+        """Distance (n,) of points (n, 3) from the tangent plane at the nearest point, mm; FAR_MM
+        and above where that point is further away."""
+        apart, near = self.tree.query(points)
+        height = ((points - self.points[near]) * self.normals[near]).sum(axis=1)
+        return np.where(apart > FAR_MM, FAR_MM, height)
+
+
+def _sacral_surface(bones: Bones) -> FloatArray:
+    found = np.argwhere(np.abs(bones.sacrum) < 0.5 * bones.grid.spacing).astype(float)
+    if len(found) < LEAST_POINTS:
+        raise ValueError(f"the sacrum has {len(found)} surface voxels; need {LEAST_POINTS}")
+    return bones.grid.point_from_index(found[:: max(1, len(found) // MOST_POINTS)])
+
+
+def _hip_surface(bones: Bones, side: Side) -> PointSurface:
+    points, normals = hip_points(bones, side)
+    if len(points) < LEAST_POINTS:
+        raise ValueError(f"the {side} hip has {len(points)} surface points; need {LEAST_POINTS}")
+    step = max(1, len(points) // MOST_POINTS)
+    return PointSurface(points[::step], normals[::step])
+
+
+def hip_points(bones: Bones, side: Side) -> tuple[FloatArray, FloatArray]:
+    """Points (n, 3), LPS mm, on a hip bone, with outward normals (n, 3): of the whole bone where
+    `bones` has it, else of what lies on the grid."""
+    spacing = (bones.grid.spacing,) * 3
+    points, normals = bones.hip_surface.get(side) or surface_points(bones.hip[side], spacing)
+    return points + bones.grid.origin, normals
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,31 +7,45 @@ from numpy.typing import NDArray
 
 from game.geometry.grid import FloatArray
 from game.patient.errors import PatientError
-from game.patient.landmarks.frame import Frame
+from game.patient.landmarks.frame import Frame, hip_points
 from game.patient.patient import Landmark, Side
 from game.patient.segmentation import Bones
 
 GAP_MM = 6.0  # widest joint space taken for the joint (2-4 mm [U], facts/anatomy.md, plus a voxel
 # of 3 mm drawn on either side)
 FACING = -0.6  # cosine between the two surfaces' normals, at most; project choice
+GAP_FADE_MM, FACING_FADE = 2.0, 0.3  # over which a place stops to be joint; project choice
 BACKWARD = 0.05  # posterior against caudal in 'posterior-inferior'; project choice
-LOWEST_MM = 2.0  # of the joint that its caudal end is the middle of; project choice
+END_SHARES = (0.0275, 0.04)  # of the joint, that its caudal end is read from, across and along;
+# project choice
+END_MM = 3.5  # from the middle of the latter to the end: two thirds of its height, where a joint
+# narrows linearly; read off the three scans
+PIIS_REACH_MM = 25.0  # of the PIIS from the joint's caudal end; project choice
+BLUNT_MM = 3.0  # project choice
 
 
 def joint_points(bones: Bones, side: Side) -> FloatArray:
     """Points (n, 3), LPS mm, half-way between the facing surfaces; one per voxel or fewer.
 
     Raises PatientError where sacrum and hip do not face each other anywhere."""
-    hip = bones.hip[side]
-    apart = bones.sacrum + hip
-    middle = (np.abs(bones.sacrum - hip) < bones.grid.spacing) & (apart < GAP_MM) & (apart > -6.0)
-    index = np.argwhere(middle)
-    if len(index):
-        ours, theirs = _normals(bones.sacrum, index), _normals(hip, index)
-        index = index[(ours * theirs).sum(axis=1) < FACING]
+    index, apart, facing = _between(bones, side, GAP_MM)
+    index = index[(apart < GAP_MM) & (facing < FACING)]
     if len(index) < 100:
         raise PatientError(f"the {side} hip bone faces the sacrum at {len(index)} voxels; need 100")
     return bones.grid.point_from_index(index.astype(float))
+
+
+def _between(
+    bones: Bones, side: Side, widest: float
+) -> tuple[NDArray[np.int_], FloatArray, FloatArray]:
+    """Voxels (n, 3) half-way between sacrum and hip, the gap there, mm (n,), and the cosine (n,)
+    between the two surfaces' normals."""
+    hip = bones.hip[side]
+    apart = bones.sacrum + hip
+    middle = (np.abs(bones.sacrum - hip) < bones.grid.spacing) & (apart < widest) & (apart > -6.0)
+    index = np.argwhere(middle)
+    facing = (_normals(bones.sacrum, index) * _normals(hip, index)).sum(axis=1)
+    return index, apart[middle], facing
 
 
 def _normals(distance: FloatArray, index: NDArray[np.int_]) -> FloatArray:
@@ -45,21 +59,45 @@ def _normals(distance: FloatArray, index: NDArray[np.int_]) -> FloatArray:
     return gradient / np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-6)
 
 
-def si_caudal(joint: FloatArray, frame: Frame) -> Landmark:
-    """The caudal end of a joint at its posterior-inferior margin."""
-    reach = joint @ (BACKWARD * frame.axes[1] - frame.axes[2])
-    last = joint[reach > np.quantile(reach, 0.9995) - LOWEST_MM]
-    return Landmark(last.mean(axis=0), False, 2.0)
+def si_caudal(bones: Bones, side: Side, frame: Frame) -> Landmark:
+    """The caudal end of a joint at its posterior-inferior margin: the middle of its last part,
+    END_MM further on. A joint ends gradually: places count less where the gap widens.
+
+    Raises PatientError where sacrum and hip do not face each other anywhere."""
+    index, apart, facing = _between(bones, side, GAP_MM + GAP_FADE_MM)
+    weight = np.clip(0.5 + 0.5 * (GAP_MM - apart) / GAP_FADE_MM, 0.0, 1.0)
+    weight *= np.clip(0.5 + 0.5 * (FACING - facing) / FACING_FADE, 0.0, 1.0)
+    if weight.sum() < 100.0:
+        raise PatientError(
+            f"the {side} hip bone faces the sacrum at {weight.sum():.0f} voxels; need 100"
+        )
+    local = frame.local(bones.grid.point_from_index(index.astype(float)))
+    order = np.argsort(local[:, 2] - BACKWARD * local[:, 1], kind="stable")
+    local, weight = local[order], weight[order]
+    share = np.cumsum(weight) / weight.sum()
+    across, along = (
+        np.average(local[share <= most], axis=0, weights=weight[share <= most])
+        for most in END_SHARES
+    )
+    return Landmark(frame.world(np.array([*across[:2], along[2] - END_MM])), False, 2.0)
 
 
 def spines(bones: Bones, side: Side, frame: Frame, caudal: FloatArray) -> dict[str, Landmark]:
-    """`psis` and `piis` of one side where the grid holds them: the hip's hindmost point, and its
-    hindmost and lowest point near the joint's caudal end."""
-    surface = np.argwhere(np.abs(bones.hip[side]) < 0.5 * bones.grid.spacing)
-    rim = np.all((surface > 1) & (surface < np.array(bones.grid.shape) - 2), axis=1)
-    points = bones.grid.point_from_index(surface[rim].astype(float))
-    found = {f"psis_{side}": points[np.argmax(points @ frame.axes[1])]}
-    near = points[np.linalg.norm(points - caudal, axis=1) < 25.0]
-    if len(near):
-        found[f"piis_{side}"] = near[np.argmax(near @ (frame.axes[1] - 0.7 * frame.axes[2]))]
+    """`psis` and `piis` of one side where the source holds them: the hip's hindmost place above the
+    joint's caudal end (3,), and its hindmost and lowest near that end."""
+    points, _ = hip_points(bones, side)
+    local = frame.local(points) - frame.local(caudal)
+    found = {}
+    above = local[:, 2] > 0
+    if above.any():
+        found[f"psis_{side}"] = _furthest(points[above], local[above, 1])
+    near = np.linalg.norm(local, axis=1) < PIIS_REACH_MM
+    if near.any():
+        found[f"piis_{side}"] = _furthest(points[near], (local[:, 1] - 0.7 * local[:, 2])[near])
     return {name: Landmark(point, True, 5.0) for name, point in found.items()}
+
+
+def _furthest(points: FloatArray, reach: FloatArray) -> FloatArray:
+    """The middle (3,) of the points (n, 3) that reach furthest, fading over BLUNT_MM: a blunt
+    process has no single hindmost point."""
+    return np.average(points, axis=0, weights=np.exp((reach - reach.max()) / BLUNT_MM))

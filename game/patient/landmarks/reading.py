@@ -10,8 +10,8 @@ from game.geometry.grid import FloatArray
 from game.geometry.views import Anatomy
 from game.patient.landmarks.endplate import endplate_corners
 from game.patient.landmarks.foramina import foramina
-from game.patient.landmarks.frame import Frame, midsagittal, unrolled
-from game.patient.landmarks.joint import joint_points, si_caudal, spines
+from game.patient.landmarks.frame import Frame, midsagittal, own_frame, unrolled
+from game.patient.landmarks.joint import si_caudal, spines
 from game.patient.patient import SIDES, Landmark, Plane, Side
 from game.patient.segmentation import Bones
 
@@ -24,13 +24,13 @@ def find_landmarks(bones: Bones, known: Mapping[str, Landmark]) -> Mapping[str, 
     """Name to landmark, in the frame of `bones` (LPS mm); those in `known` are taken as they are.
 
     Raises PatientError or ValueError where hips, sacrum and spine do not lie as in a pelvis."""
-    frame = midsagittal(bones)
+    frame = own_frame(bones)
     found = dict(_endplate(bones, frame))
     found.update(known)
     centre = found["s1_endplate_centre"].point
     found.update(foramina(unrolled(bones, frame), centre))
     for side in SIDES:
-        caudal = si_caudal(joint_points(bones, side), frame)
+        caudal = si_caudal(bones, side, frame)
         found[f"si_caudal_{side}"] = caudal
         found.update(spines(bones, side, frame, caudal.point))
     found.update(known)
