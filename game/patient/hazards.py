@@ -39,9 +39,11 @@ RECTUM_MM, PRESACRAL_MM = 14.0, 12.0  # radius; depth of the space between it an
 CENTRE_MM = 22.0  # behind and below the brim, in the ala: what the trunk and vessels wind around
 RAMUS_FROM, RAMUS_ON, BRIM, LOW = np.radians([5.0, 25.0, 45.0, 125.0])  # about that centre, from
 # upwards forwards: the ramus leaves its foramen, lies on the ala, crosses the brim, ends at S2
-VESSEL_FROM, VESSEL_LOW = np.radians([28.0, 112.0])
-VESSEL_MEDIAL_MM = (10.0, 0.0, 3.0)  # of their upper end, of the brim and of their lower end
-RAMUS_LIFT_MM, VESSEL_LIFT_MM = 6.0, 10.0  # further from bone at their upper ends
+VESSEL_FROM, VESSEL_LOW = np.radians([32.0, 112.0])
+VESSEL_MEDIAL_MM = (6.0, 0.0, 3.0)  # of their upper end, of the brim and of their lower end
+RAMUS_LIFT_MM, VESSEL_LIFT_MM = 6.0, 2.0  # further from bone at their upper ends; the grid ends
+# 20 mm above the alae
+JUMP_MM = 8.0  # a line that goes on this far off has come to the end of the bone that it follows
 S1_ASIDE_MM = 10.0  # of the trunk's lower end, lateral to the S1 foramen's centre
 VEIN_ASIDE_MM = 2.0  # between the trunk and the vein
 SPACE_STRIDE = 2  # bone voxels per voxel of a space
@@ -98,16 +100,16 @@ def hazards_of(
     return {tube.name: tube for tube in tubes} | spaces(bones.grid, bones.sacrum, region)
 
 
-def spaces(
-    grid: Grid, sacrum: NDArray[np.float32], region: NDArray[np.uint8]
-) -> dict[str, Hazard]:
+def spaces(grid: Grid, sacrum: NDArray[np.float32], region: NDArray[np.uint8]) -> dict[str, Hazard]:
     """The joints (with the hip behind them), the L5/S1 disc and the presacral space, as the region
     map has them; `sacrum` is the signed distance on `grid`, mm."""
     thin = (slice(None, None, SPACE_STRIDE),) * 3
     coarse = Grid(grid.origin, SPACE_STRIDE * grid.spacing, region[thin].shape)
     reach = {"l5_s1_disc": DISC_MM, "presacral_space": PRESACRAL_MM}
     return {
-        name: Space(name, coarse, np.isin(region[thin], codes) & (sacrum[thin] < reach.get(name, np.inf)))
+        name: Space(
+            name, coarse, np.isin(region[thin], codes) & (sacrum[thin] < reach.get(name, np.inf))
+        )
         for name, codes in SPACES.items()
     }
 
@@ -123,7 +125,12 @@ def _brim(site: _Site, joint: FloatArray, side: Side) -> FloatArray:
     for _ in range(12):  # the bone's front may lie before the joint, or the joint turn medially
         brim = site.frame.world(np.array([sign * place, v, u]))
         at = _wrapped(
-            site, side, brim, np.array([BRIM]), np.array([place]), np.array([TRUNK_MM + BRIM_GAP_MM])
+            site,
+            side,
+            brim,
+            np.array([BRIM]),
+            np.array([place]),
+            np.array([TRUNK_MM + BRIM_GAP_MM]),
         )
         place += 0.7 * (float(tree.query(at[0])[0]) - BRIM_MEDIAL_MM)
     return np.asarray(brim)
@@ -144,6 +151,7 @@ def _trunk(
         gap += RAMUS_LIFT_MM * np.clip((RAMUS_ON - angle) / (RAMUS_ON - RAMUS_FROM), 0.0, 1.0)
         across = PchipInterpolator((RAMUS_FROM, BRIM, LOW), places)(angle)
         line = _wrapped(site, side, brim, angle, across, TRUNK_MM + gap)
+        line = _unbroken(line)
         made.append(Tube(f"{name}_{side}", line, np.full(len(line), TRUNK_MM)))
     return made
 
@@ -172,9 +180,7 @@ def _wrapped(
     return np.asarray(rays[np.arange(len(angle)), hit])
 
 
-def _root(
-    site: _Site, region: NDArray[np.uint8], tunnel: Tunnel, level: int, side: Side
-) -> Tube:
+def _root(site: _Site, region: NDArray[np.uint8], tunnel: Tunnel, level: int, side: Side) -> Tube:
     """A sacral root: from the canal through its foramen, forwards, down and out; from where the
     foramen begins, if the canal is not where it is looked for."""
     (middle, front), _, (root, _) = tunnel.ends
@@ -203,15 +209,26 @@ def _thecal_sac(site: _Site, canal: Canal, landmarks: Mapping[str, Landmark]) ->
 
 def _rectum(ribbon: Ribbon, landmarks: Mapping[str, Landmark]) -> Tube:
     """In the midline before the presacral space, from S3 down; it leaves the sacrum's curve."""
-    rows = [
-        float(ribbon.locate(landmarks[f"foramen_s{n}_left"].point[None])[0, 0]) for n in (3, 4)
-    ]
+    rows = [float(ribbon.locate(landmarks[f"foramen_s{n}_left"].point[None])[0, 0]) for n in (3, 4)]
     t = np.arange(rows[0], min(rows[1] + 25.0, len(ribbon.curve) - 1.0), STEP_MM)
     strip = ribbon.ventral[:, np.abs(ribbon.across) <= 10.0]
     whole = np.isfinite(strip).any(axis=1)
     front = np.interp(t, np.flatnonzero(whole), np.nanmin(strip[whole], axis=1))
     line = ribbon.point(t, 0.0, np.minimum.accumulate(front) - PRESACRAL_MM - RECTUM_MM)
     return Tube("rectum", line, np.full(len(line), RECTUM_MM))
+
+
+def _well_within(grid: Grid, line: FloatArray) -> NDArray[np.bool_]:
+    """Which points (n,) lie 2 voxels or more inside the grid, where bone's distance is known."""
+    index = grid.index_from_point(line)
+    return np.asarray(np.all((index >= 2) & (index <= np.array(grid.shape) - 3), axis=1))
+
+
+def _unbroken(line: FloatArray) -> FloatArray:
+    """The longest part of a line (n, 3) without a step beyond JUMP_MM."""
+    steps = np.linalg.norm(np.diff(line, axis=0), axis=1)
+    parts: list[FloatArray] = np.split(line, np.flatnonzero(steps > JUMP_MM) + 1)
+    return max(parts, key=len)
 
 
 def _vessels(
@@ -230,6 +247,7 @@ def _vessels(
     ):
         wanted = radius + gap + VESSEL_LIFT_MM * high
         line = _wrapped(site, side, brim, angle, place - aside, wanted)
+        line = _unbroken(line[_well_within(site.grid, line)])
         made.append(Tube(f"{name}_{side}", line, np.full(len(line), radius)))
     return made
 

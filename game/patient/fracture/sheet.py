@@ -13,7 +13,7 @@ from scipy.ndimage import binary_dilation, distance_transform_edt, gaussian_filt
 from game.geometry.grid import FloatArray, Grid
 from game.patient.errors import PatientError
 from game.patient.fracture.draw import Plan
-from game.patient.fracture.surface import AlaSheet, Bar, Surface, ala_sheet, bar
+from game.patient.fracture.surface import AlaSheet, Surface, ala_sheet, bar
 from game.patient.landmarks.frame import midsagittal
 from game.patient.patient import FORAMINA, SIDES, Fracture, FractureName, Landmark, Region
 from game.patient.segmentation import Bones
@@ -56,10 +56,12 @@ def fractures_of(
     Raises PatientError where a joint is not seen or a sheet would not lie in the marrow."""
     made: dict[FractureName, Fracture] = {}
     is_h = any(plan.pattern == "h" for plan in plans)
-    sheets = {p.name: ala_sheet(bones, landmarks, p, s) for p in plans for s in SIDES if s == p.name}
+    sheets = {
+        p.name: ala_sheet(bones, landmarks, p, s) for p in plans for s in SIDES if s == p.name
+    }
     for number, plan in enumerate(plans):
         rng = np.random.default_rng([seed, number])
-        surface: AlaSheet | Bar
+        surface: Surface
         if plan.name in sheets:
             surface = sheets[plan.name]
         else:
@@ -72,7 +74,7 @@ def fractures_of(
 def _fracture(
     bones: Bones,
     region: NDArray[np.uint8],
-    surface: AlaSheet | Bar,
+    surface: Surface,
     plan: Plan,
     is_h: bool,
     rng: np.random.Generator,
@@ -121,7 +123,9 @@ def _lattice(bones: Bones, region: NDArray[np.uint8], surface: Surface, plan: Pl
     """The plane sampled, and which of it is fractured: marrow where the surface goes, in one piece
     or in pieces that a foramen or the canal has parted."""
     steps = np.arange(-REACH_MM, REACH_MM, SAMPLE_MM)
-    u, v = np.meshgrid(steps - 30.0 if isinstance(surface, AlaSheet) else steps, steps, indexing="ij")
+    u, v = np.meshgrid(
+        steps - 30.0 if isinstance(surface, AlaSheet) else steps, steps, indexing="ij"
+    )
     points = surface.points(u, v).reshape(-1, 3)
     code = bones.grid.nearest(region, points, int(Region.LATERAL)).reshape(u.shape)
     for side, joint in zip(SIDES, JOINTS, strict=True):
@@ -132,7 +136,7 @@ def _lattice(bones: Bones, region: NDArray[np.uint8], surface: Surface, plan: Pl
     nerves = np.isin(code, (Region.CANAL, *FORAMINA["left"], *FORAMINA["right"]))
     if plan.name == "central" and not plan.into_canal and nerves.any():
         fits &= distance_transform_edt(~nerves, sampling=SAMPLE_MM) > NERVE_GAP_MM
-    parts, count = label(fits)
+    parts, _ = label(fits)
     sizes = np.bincount(parts.ravel(), minlength=2) * SAMPLE_MM**2
     sizes[0] = 0.0
     kept = sizes >= PIECE_MM2 if plan.foramen or plan.name == "transverse" else sizes == sizes.max()

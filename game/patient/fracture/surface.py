@@ -42,7 +42,9 @@ BAR_WAVE_MM = 1.5  # a bar's unevenness
 class Surface(Protocol):
     """A sheet of the plane (u, v), mm, bent into space."""
 
-    frame: Frame
+    @property
+    def frame(self) -> Frame:
+        """The axes that the sheet is measured in."""
 
     def points(self, u: FloatArray, v: FloatArray) -> FloatArray:
         """LPS points (..., 3)."""
@@ -175,7 +177,7 @@ def _joint(local: FloatArray, outward: float) -> tuple[FloatArray, float]:
     x, v, u = outward * local[:, 0], local[:, 1], local[:, 2]
     terms = _terms(u, v)
     weight = np.ones(len(x))
-    fit = np.zeros(6)
+    fit: FloatArray = np.zeros(6)
     for _ in range(4):  # outliers beyond 3 mm count less (Cauchy)
         scaled = terms * weight[:, None]
         fit = np.linalg.solve(terms.T @ scaled, scaled.T @ x)
