@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from game.patient.errors import PatientError
-from game.patient.importer import TOTAL, read_segmentation
+from game.patient.importing import TOTAL, read_segmentation
 from game.patient.patient import Structure
-from game.patient.readers import label_names
+from game.patient.importing.volumes import label_names
 from game.patient.segmentation import Segmentation
 
 SPACING = (3.0, 3.0, 5.0)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from game.patient.importer import read_segmentation
+from game.patient.importing import read_segmentation
 from game.patient.landmarks import find_landmarks, planes_and_anatomy
 from game.patient.landmarks.endplate import endplate_corners
 from game.patient.landmarks.frame import midsagittal, unrolled

@@ -14,7 +14,7 @@ from scipy.ndimage import affine_transform
 from scipy.spatial.transform import Rotation
 
 from game.geometry.grid import FloatArray
-from game.patient.importer import read_segmentation
+from game.patient.importing import read_segmentation
 from game.patient.landmarks import find_landmarks
 from game.patient.patient import Landmark, Structure
 from game.patient.resample import bones_of, levels_of

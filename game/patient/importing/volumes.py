@@ -15,20 +15,24 @@ import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, cast
 
 import numpy as np
 import SimpleITK as sitk  # noqa: N813 (its own documentation's name)
 from numpy.typing import NDArray
+from scipy.ndimage import affine_transform
 
-from game.geometry.grid import Point
+from game.geometry.grid import FloatArray, Point
 from game.patient.errors import PatientError
+from game.patient.importing.limits import check_grid
+from game.patient.importing.metaimage import check_metaimage
+from game.patient.importing.nrrd import check_nrrd
 
-MOST_VOXELS = 1_000_000_000  # project choice: ten times a full-body CT at 1 mm
-SPACING_MM = (0.1, 12.0)  # project choice: from micro-CT-like detail to useless slices
-MOST_TURN = 0.02  # project choice: 1 degree between the scan's axes and the patient's
+MOST_TURN = 0.002  # below, 0.1 degree, a scan's axes are taken for the patient's; project choice
+MOST_SHEAR = 0.001  # of a cosine between a scan's axes that ITK takes for a right angle
+SUFFIXES = (".mhd", ".mha", ".nrrd", ".nhdr", ".nii", ".nii.gz")
 _MOST_HEADER = 4_000_000  # bytes of NIfTI header and extensions; project choice
 _NIFTI_TYPES = {2: 1, 4: 2, 8: 4, 16: 4, 64: 8, 256: 1, 512: 2, 768: 4}  # code: bytes, nifti1.h
 _LABEL = re.compile(rb'<Label\s+Key="(\d{1,5})"[^>]*>\s*(?:<!\[CDATA\[)?([^<\]]{1,80})')
@@ -36,13 +40,15 @@ _LABEL = re.compile(rb'<Label\s+Key="(\d{1,5})"[^>]*>\s*(?:<!\[CDATA\[)?([^<\]]{
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """`values` [x, y, z] with axes turned to LPS; `origin` is the centre of voxel (0, 0, 0) and
-    `spacing` along x, y, z, both mm; `path` names the file in messages."""
+    """`values` [x, y, z] with axes turned to the nearest of LPS; `origin` is the centre of voxel
+    (0, 0, 0) and `spacing` along x, y, z, both mm; the columns of `direction` (3, 3) are the axes,
+    LPS, not at right angles under a gantry tilt; `path` names the file in messages."""
 
     path: Path
     values: NDArray[Any]
     origin: Point
     spacing: Point
+    direction: FloatArray
 
     def same_grid(self, other: Volume) -> bool:
         """Whether both grids agree to a hundredth of a voxel."""
@@ -51,26 +57,52 @@ class Volume:
             self.values.shape == other.values.shape
             and bool(np.all(np.abs(step - other.spacing) < 0.001 * step))
             and bool(np.all(np.abs(np.subtract(self.origin, other.origin)) < 0.01 * step))
+            and bool(np.all(np.abs(self.direction - other.direction) < 1e-4))
         )
 
     def grid_text(self) -> str:
         """The grid in words, for messages."""
         shape = " x ".join(str(n) for n in self.values.shape)
         step = " x ".join(f"{v:g}" for v in self.spacing)
-        return f"{shape} voxels of {step} mm at {', '.join(f'{v:.1f}' for v in self.origin)}"
+        at = ", ".join(f"{v:.1f}" for v in self.origin)
+        return f"{shape} voxels of {step} mm at {at}, turned by {self.turn_deg:.1f} deg"
+
+    @property
+    def turn_deg(self) -> float:
+        """The largest angle between an axis of the scan and the patient's, degrees."""
+        return float(np.degrees(np.arccos(np.clip(np.diag(self.direction), -1.0, 1.0)).max()))
+
+    def straight(self, order: int, outside: float) -> Volume:
+        """The volume on a grid with the patient's axes and its own spacing: nearest voxels (order
+        0, labels) or linear between them (order 1); `outside` beyond it."""
+        if np.array_equal(self.direction, np.eye(3)):
+            return self
+        step, last = np.array(self.spacing), np.array(self.values.shape) - 1
+        matrix = self.direction * step
+        corners = np.array(np.meshgrid(*((0, n) for n in last))).reshape(3, 8).T @ matrix.T
+        low = corners.min(axis=0)
+        shape = tuple(int(n) for n in np.ceil(np.ptp(corners, axis=0) / step) + 1)
+        check_grid(self.path.name, shape, self.spacing)
+        inverse = np.linalg.inv(matrix)
+        values = affine_transform(
+            self.values, inverse * step, inverse @ low, shape, order=order, cval=outside
+        )
+        x, y, z = low + self.origin
+        return replace(
+            self, values=values, origin=(float(x), float(y), float(z)), direction=np.eye(3)
+        )
 
 
 def read_volume(path: Path) -> Volume:
-    """A MetaImage (.mhd with its data beside it) or NIfTI (.nii, .nii.gz) volume.
+    """A MetaImage (.mhd, .mha), NRRD (.nrrd, .nhdr) or NIfTI (.nii, .nii.gz) volume.
 
     Raises PatientError: file or data file missing or cut short, not 3-D, a spacing that is not a
-    number between 0.1 and 12 mm, above 1e9 voxels, axes oblique to the patient's by over 1 degree.
+    number between 0.1 and 12 mm, above 1e9 voxels, axes that are not at right angles.
     """
     if not path.is_file():
         raise PatientError(f"{path}: there is no such file")
     try:
-        check = _check_meta if path.suffix == ".mhd" else _check_nifti
-        check(path)
+        _CHECKS.get(path.suffix, _check_nifti)(path)
         return _volume(path, _quiet_read(path))
     except (OSError, EOFError, zlib.error) as error:
         raise PatientError(f"{path.name}: cannot be read ({error})") from None
@@ -78,7 +110,7 @@ def read_volume(path: Path) -> Volume:
 
 def label_names(path: Path) -> Mapping[str, int]:
     """Label values by name from a NIfTI file's Caret XML header extension; empty without one."""
-    if path.suffix == ".mhd":
+    if path.suffix in _CHECKS:
         return {}
     try:
         with _opened(path) as stream:
@@ -97,86 +129,6 @@ def _opened(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def _check_grid(name: str, size: list[int], spacing: list[float]) -> int:
-    """The number of voxels of a header's grid that is fit to be read."""
-    if len(size) != 3 or len(spacing) != 3:
-        raise PatientError(f"{name}: has {len(size)} axes; a volume of 3 is needed")
-    if min(size) < 2:
-        raise PatientError(f"{name}: size is {size}; every axis needs 2 voxels or more")
-    count = size[0] * size[1] * size[2]
-    if count > MOST_VOXELS:
-        raise PatientError(f"{name}: size is {size}, {count} voxels; at most {MOST_VOXELS}")
-    low, high = SPACING_MM
-    for value in spacing:
-        if not low <= value <= high:
-            raise PatientError(f"{name}: spacing is {value:g} mm; it must be {low} to {high} mm")
-    return count
-
-
-def _check_meta(path: Path) -> None:
-    fields = _meta_fields(path)
-    name = path.name
-    try:
-        size = [int(v) for v in fields["DimSize"].split()]
-        spacing = [float(v) for v in fields["ElementSpacing"].split()]
-        width = _META_TYPES[fields["ElementType"]]
-    except KeyError as error:
-        raise PatientError(f"{name}: the header lacks {error.args[0]}, or its value") from None
-    except ValueError as error:
-        raise PatientError(f"{name}: the header has a value that is no number ({error})") from None
-    needed = _check_grid(name, size, spacing) * width
-    if fields.get("ElementNumberOfChannels", "1") != "1":
-        raise PatientError(f"{name}: has several channels; 1 is needed")
-    _check_meta_data(path, fields, needed)
-
-
-_META_TYPES = {  # bytes of a voxel, from the MetaIO documentation
-    "MET_CHAR": 1,
-    "MET_UCHAR": 1,
-    "MET_SHORT": 2,
-    "MET_USHORT": 2,
-    "MET_INT": 4,
-    "MET_UINT": 4,
-    "MET_FLOAT": 4,
-    "MET_DOUBLE": 8,
-}
-
-
-def _meta_fields(path: Path) -> dict[str, str]:
-    if path.stat().st_size > 100_000:
-        raise PatientError(f"{path.name}: is {path.stat().st_size} bytes; a header has below 1e5")
-    lines = path.read_text("latin-1").splitlines()
-    pairs = (line.partition("=") for line in lines if "=" in line)
-    return {key.strip(): value.strip() for key, _, value in pairs}
-
-
-def _check_meta_data(path: Path, fields: Mapping[str, str], needed: int) -> None:
-    data_name = fields.get("ElementDataFile", "")
-    if data_name != Path(data_name).name or not data_name or data_name in ("LOCAL", "LIST", ".."):
-        raise PatientError(
-            f"{path.name}: ElementDataFile is {data_name!r}; a file in the same folder is needed"
-        )
-    data = path.with_name(data_name)
-    if not data.is_file():
-        raise PatientError(f"{data_name}: there is no such file beside {path.name}")
-    packed = fields.get("CompressedData", "False").lower() == "true"
-    found = _unpacked_size(data, needed) if packed else data.stat().st_size
-    if found != needed:
-        short = "cut short" if found < needed else "too long"
-        raise PatientError(f"{data_name}: is {short}: {found} bytes of voxels, {needed} needed")
-
-
-def _unpacked_size(path: Path, needed: int) -> int:
-    """Bytes that a zlib stream unpacks to; stops counting past `needed`."""
-    unpack, found = zlib.decompressobj(), 0
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 18):
-            while chunk and found <= needed:
-                found += len(unpack.decompress(chunk, 1 << 24))
-                chunk = unpack.unconsumed_tail
-    return found
-
-
 def _check_nifti(path: Path) -> None:
     with _opened(path) as stream:
         head = stream.read(352)
@@ -187,7 +139,7 @@ def _check_nifti(path: Path) -> None:
         spacing = [float(v) for v in struct.unpack("<3f", head[80:92])]
         (offset,) = struct.unpack("<f", head[108:112])
         flat = axes == 3 or (3 < axes <= 7 and all(n == 1 for n in size[3:axes]))
-        needed = _check_grid(path.name, size[:3] if flat else size[: max(axes, 1)], spacing)
+        needed = check_grid(path.name, size[:3] if flat else size[: max(axes, 1)], spacing)
         if code not in _NIFTI_TYPES:
             raise PatientError(f"{path.name}: voxel type is {code}; allowed: {list(_NIFTI_TYPES)}")
         if not 352 <= offset <= _MOST_HEADER:
@@ -197,6 +149,14 @@ def _check_nifti(path: Path) -> None:
             needed -= len(chunk)
     if needed > 0:
         raise PatientError(f"{path.name}: is cut short: {needed} bytes of voxels are missing")
+
+
+_CHECKS = {
+    ".mhd": check_metaimage,
+    ".mha": check_metaimage,
+    ".nrrd": check_nrrd,
+    ".nhdr": check_nrrd,
+}
 
 
 def _quiet_read(path: Path) -> sitk.Image:
@@ -233,13 +193,15 @@ def _printed() -> Iterator[list[str]]:
 def _volume(path: Path, image: sitk.Image) -> Volume:
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         raise PatientError(f"{path.name}: is no volume of single numbers")
-    image = sitk.DICOMOrient(image, "LPS")
-    turn = np.abs(np.array(image.GetDirection()).reshape(3, 3) - np.eye(3)).max()
+    with _printed() as lines:
+        image = sitk.DICOMOrient(image, "LPS")
+    direction = np.array(image.GetDirection()).reshape(3, 3)
     origin = image.GetOrigin()
-    if not (turn <= MOST_TURN and np.all(np.isfinite(origin))):
-        raise PatientError(
-            f"{path.name}: the scan's axes lie oblique to the patient's (a cosine is off by "
-            f"{turn:.3f}); at most {MOST_TURN} is allowed"
-        )
+    right = np.abs(direction.T @ direction - np.eye(3)).max()
+    if lines or not (right <= MOST_SHEAR and np.all(np.isfinite(origin))):
+        raise PatientError(f"{path.name}: the scan's axes are not at right angles, or not finite")
+    if np.abs(direction - np.eye(3)).max() <= MOST_TURN:
+        direction = np.eye(3)
     values = sitk.GetArrayViewFromImage(image).transpose(2, 1, 0)
-    return Volume(path, np.ascontiguousarray(values), tuple(origin), tuple(image.GetSpacing()))
+    spacing = tuple(image.GetSpacing())
+    return Volume(path, np.ascontiguousarray(values), tuple(origin), spacing, direction)
