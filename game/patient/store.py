@@ -25,10 +25,10 @@ from game import __version__
 from game.patient.build import build
 from game.patient.errors import PatientError
 from game.patient.importing import read_segmentation
+from game.patient.importing.limits import MOST_VOXELS
 from game.patient.pages import FORMAT, arrays_of, page_of, patient_of
 from game.patient.patient import Patient
 from game.patient.procedural import procedural
-from game.patient.importing.limits import MOST_VOXELS
 
 PAGE = "patient.json"
 _MOST_PAGE = 4_000_000  # bytes; project choice

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -143,6 +143,7 @@ def test_a_tube_of_one_piece_is_a_capsule() -> None:
     np.testing.assert_allclose(capsule.distance(points), [-2.0, 1.0, 3.0, 0.0])
 
 
+@settings(deadline=None)
 @given(lines, clouds, st.floats(0.5, 10.0), arrays(float, 3, elements=numbers))
 def test_distance_to_a_tube(line: FloatArray, points: FloatArray, r: float, by: FloatArray) -> None:
     """It moves with the tube, is least -r, never changes faster than the point moves, and is no
@@ -159,6 +160,7 @@ def test_distance_to_a_tube(line: FloatArray, points: FloatArray, r: float, by: 
     np.testing.assert_allclose(replace(one, line=line[::-1]).distance(points), distance, atol=1e-9)
 
 
+@settings(deadline=None)
 @given(st.floats(3.0, 9.0), clouds)
 def test_distance_to_a_space_is_true_to_half_a_voxel(radius: float, points: FloatArray) -> None:
     grid = Grid((-15.0, -15.0, -15.0), 1.0, (31, 31, 31))

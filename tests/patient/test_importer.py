@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from game.patient.errors import PatientError
 from game.patient.importing import TOTAL, read_segmentation
-from game.patient.patient import Structure
 from game.patient.importing.volumes import label_names
+from game.patient.patient import Structure
 from game.patient.segmentation import Segmentation
 
 SPACING = (3.0, 3.0, 5.0)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from game.patient.errors import PatientError
-from game.patient.patient import Structure
 from game.patient.importing.volumes import Volume, label_names, read_volume
+from game.patient.patient import Structure
 from game.patient.segmentation import Segmentation
 from game.patient.soft_tissue import body_of, tissue_of_hounsfield, tissue_of_muscles
 
