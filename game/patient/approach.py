@@ -29,7 +29,7 @@ ENTRY_REACH_MM = 12.0  # of the path that belongs to the entry; project choice
 PIERCED_MM = 1.5  # of the way in which the tip may still stand in the cortex it pierces
 FARTHEST_SKIN_MM = 200.0
 OWN_CORTEX_MM = 10.0  # of the path that runs through the cortex which it enters by; with it three
-# real pelves have 4.6 +- 1.0 mm of clearance, of 4.4 +- 1.6 measured (facts/procedure.md)
+# real pelves have 4.5 +- 1.1 mm of clearance, of 4.4 +- 1.6 measured (facts/procedure.md)
 AHEAD_MM = 60.0  # beyond the target that is looked at
 
 

@@ -131,6 +131,13 @@ Damage = Callable[[dict[str, Any]], object]
         (lambda page: page["landmarks"]["s1"].update(point=[0, 0, float("nan")]), "three numbers"),
         (lambda page: page["planes"]["disc"].update(normal=[0, 0, 2.0]), "length must be 1"),
         (lambda page: page["surfaces"].append("moon"), "damaged"),
+        (lambda page: page["tubes"]["s1_root_left"].update(radii=[1.0]), "radius"),
+        (lambda page: page["tubes"]["s1_root_left"].update(line=[]), "damaged"),
+        (lambda page: page["fractures"]["left"].update(pattern="odd"), "pattern is 'odd'"),
+        (lambda page: page["fractures"]["left"].update(denis_zone=9), "zone is 9"),
+        (lambda page: page["fractures"]["left"].update(reaches=["moon"]), "damaged"),
+        (lambda page: page["fractures"]["left"].update(crush_mm=-1), "crush is -1"),
+        (lambda page: page["fractures"].update(up=page["fractures"]["left"]), "up"),
         (lambda page: page["surfaces"].append("../../etc"), "damaged"),
     ],
 )

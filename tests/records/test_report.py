@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
 from itertools import pairwise
@@ -17,10 +18,10 @@ from game.devices.cannula import Cannula
 from game.geometry.grid import Grid
 from game.geometry.views import Anatomy
 from game.patient.approach import Approach
-from game.patient.patient import Fracture, Patient, Region
+from game.patient.patient import Fracture, Patient, Region, Tube
 from game.records.figures import phases, timeline_picture
 from game.records.report import SLOTS, Picture, report_html, write_report
-from game.records.views3d import cement_meshes, sacrum_picture, viewpoints
+from game.records.views3d import cement_meshes, hazards_picture, sacrum_picture, viewpoints
 from game.scoring.rubric import load_rubric
 from game.scoring.scorecard import Scorecard, score
 from game.simulation.cement import EMPTY, Cement
@@ -213,3 +214,11 @@ def test_blue_cement_on_the_patients_left_is_on_the_right_from_the_front() -> No
 def test_a_bare_sacrum_is_drawn_as_well() -> None:
     picture = shown(sacrum_picture(ball(), EMPTY, {}, {}))
     assert (picture < 250).any()
+
+
+def test_nerves_are_drawn_on_the_sacrum() -> None:
+    line = np.array([[-12.0, -22.0, 15.0], [0.0, -24.0, 0.0], [12.0, -22.0, -15.0]])
+    root = Tube("s1_root_left", line, np.full(3, 2.5))
+    picture = shown(hazards_picture(replace(ball(), hazards={"s1_root_left": root})))
+    yellow = (picture[..., 0] > 150) & (picture[..., 1] > 120) & (picture[..., 2] < 60)
+    assert yellow.sum() > 500
