@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
 
+from game.patient.store import load
+
 SACROSIM = [sys.executable, "-c", "from game.cli import main; main()"]
 
 
@@ -43,6 +45,7 @@ def complaint(result: subprocess.CompletedProcess[str]) -> str:
         "bench",
         "doctor",
         "patient import",
+        "patient new",
         "patient check",
         "patient show",
     ],
@@ -128,3 +131,19 @@ def test_a_page_of_another_kind(tmp_path: Path) -> None:
     said = complaint(run("patient", "show", "-o", tmp_path / "page.pdf"))
     assert ".png" in said
     assert "page.pdf" in said
+
+
+def test_an_h_fracture_has_no_side(tmp_path: Path) -> None:
+    out = tmp_path / "patient"
+    asked = ("patient", "new", "--fracture", "h", "--laterality", "left", "--out", out)
+    assert "bilateral" in complaint(run(*asked))
+    assert not out.exists()
+
+
+def test_a_new_patient_is_kept_with_its_fracture(tmp_path: Path) -> None:
+    out = tmp_path / "patient"
+    said = run("patient", "new", "--fracture", "foramen", "--laterality", "left", "--out", out)
+    assert said.returncode == 0, said.stderr
+    assert list(load(out).fractures) == ["left"]
+    level = run("demo", "both-sides", "--patient", out, "--out", tmp_path / "demo")
+    assert "right" in complaint(level)

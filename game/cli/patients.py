@@ -1,4 +1,4 @@
-"""The commands about patients: import one, show one, check one against the published rows."""
+"""The commands about patients: make, import, show, and check against the published rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from game.geometry.views import ViewName
 
 patients = typer.Typer(
-    name="patient", help="Import a pelvis; show or check a patient.",
+    name="patient", help="Make or import a patient; show or check one.",
     rich_markup_mode=None,
 )  # fmt: skip
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for another program.")]
@@ -30,6 +30,60 @@ class SexOption(StrEnum):
 
     FEMALE = "female"
     MALE = "male"
+
+
+class PatternOption(StrEnum):
+    """Fracture patterns on request."""
+
+    PARALLEL = "parallel"
+    SI_JOINT = "si-joint"
+    FORAMEN = "foramen"
+    RIM = "anterolateral-rim"
+    CENTRAL = "central"
+    H = "h"
+    NONE = "none"
+
+
+class LateralityOption(StrEnum):
+    """Which alae are fractured."""
+
+    LEFT = "left"
+    RIGHT = "right"
+    BILATERAL = "bilateral"
+
+
+@patients.command("new")
+def new_patient(
+    out: Annotated[Path, typer.Option(help="Keep the patient in this folder.")],
+    seed: Annotated[int, typer.Option(min=0, help="Draws the patient.")] = 0,
+    fracture: Annotated[
+        PatternOption | None, typer.Option(help="Pattern; drawn as published by default.")
+    ] = None,
+    laterality: Annotated[
+        LateralityOption | None, typer.Option(help="Fractured side; drawn by default.")
+    ] = None,
+) -> None:
+    """Generate a patient, its fracture as asked or drawn with the published frequencies.
+
+    Example: sacrosim patient new --seed 7 --fracture foramen --laterality left --out patients/seven
+    """
+    from game.patient.store import generated, save
+    from game.patient.traits import Traits
+    from game.records.results import usable
+
+    usable(out)
+    traits = Traits(
+        seed=seed,
+        fracture=fracture.value if fracture else None,
+        laterality=laterality.value if laterality else None,
+    )
+    with working(f"generating patient {seed}"):
+        patient = generated(traits)
+        save(patient, out)
+    for fractured in patient.fractures.values():
+        screen.print(f"{fractured.name}: {fractured.pattern}, Denis zone {fractured.zone}, "
+                     f"FFP {fractured.ffp}")  # fmt: skip
+    screen.print(f"patient: {out}")
 
 
 @patients.command("import")

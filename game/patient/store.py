@@ -24,11 +24,13 @@ from numpy.typing import NDArray
 from game import __version__
 from game.patient.build import build
 from game.patient.errors import PatientError
+from game.patient.fracture import drawn_fractures
 from game.patient.importing import read_segmentation
 from game.patient.importing.limits import MOST_VOXELS
 from game.patient.pages import FORMAT, arrays_of, page_of, patient_of
 from game.patient.patient import Patient
 from game.patient.procedural import procedural
+from game.patient.traits import Traits
 
 PAGE = "patient.json"
 _MOST_PAGE = 4_000_000  # bytes; project choice
@@ -183,6 +185,15 @@ def _digest(paths: list[Path]) -> str:
 def embedded(seed: int = 0) -> Patient:
     """The project's own pelvis number `seed`, through the cache."""
     return cached(f"embedded-{seed}", lambda: build(procedural(seed)))
+
+
+def generated(traits: Traits) -> Patient:
+    """The pelvis of `traits.seed` with the fractures that `traits` ask for or that are drawn.
+
+    Sex, age, habitus, quality and dysmorphism do not shape it yet. Raises PatientError for an H
+    fracture on one side."""
+    plans = drawn_fractures(traits)
+    return build(procedural(traits.seed), plans, traits.seed)
 
 
 def open_patient(path: Path) -> Patient:
