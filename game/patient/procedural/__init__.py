@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 from game.patient.patient import Structure
 from game.patient.procedural.bent import Bent
 from game.patient.procedural.body import soft_body
+from game.patient.procedural.draw import draw
 from game.patient.procedural.hips import hip
 from game.patient.procedural.landmarks import landmarks, sides
-from game.patient.procedural.parameters import Parameters, parameters_for
+from game.patient.procedural.parameters import Parameters
 from game.patient.procedural.sacrum import sacrum
+from game.patient.procedural.shaping import parameters_of
 from game.patient.procedural.solids import FAR, Array
 from game.patient.procedural.spine import femur, vertebra
 from game.patient.segmentation import Segmentation
+from game.patient.traits import Traits
 
 # the volume's extent in model axes, mm: lower L4 to below the lesser trochanters
 LOW, HIGH = np.array([-190.0, -150.0, -185.0]), np.array([190.0, 125.0, 75.0])
@@ -37,7 +40,8 @@ def procedural(seed: int = 0, spacing: float = 1.0) -> Segmentation:
     Raises ValueError for a spacing outside 0.4-3 mm (foramina close above, memory grows below)."""
     if not 0.4 <= spacing <= 3.0:
         raise ValueError(f"spacing is {spacing} mm; it must be 0.4 to 3 mm")
-    parameters = parameters_for(seed)
+    traits = Traits(seed=seed, template=seed == 0)
+    parameters = parameters_of(draw(traits), traits)
     bent = Bent.of(parameters)
     scale = np.array([parameters.size * parameters.breadth, parameters.size, parameters.size])
     count = np.ceil((HIGH - LOW) * scale / spacing).astype(int) + 1
