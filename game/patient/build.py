@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from game.geometry.grid import FloatArray, Grid, Point
 from game.geometry.views import axes_from_left
@@ -52,15 +54,16 @@ def build(segmentation: Segmentation) -> Patient:
     middle = planes["midsagittal"]
     ribbon = unrolled(bones, Frame(middle.point, axes_from_left(middle.normal)))
     bones = open_foramina(bones, landmarks, ribbon)
-    region = region_map(bones, landmarks, planes, ribbon)
-    cortex = cortex_of(region, bones.grid)
-    body = body_of(segmentation, levels, bones, np.zeros(3))
-    _lay_disc(body, anatomy.axes, planes)
-    hounsfield = body.hounsfield
-    if hounsfield is None:
-        hounsfield = drawn_hounsfield(body, anatomy.axes, cortex, bones.grid)
-    elif max(segmentation.spacing) > COARSE_MM:
-        hounsfield = shelled(body, cortex, bones.grid, max(segmentation.spacing))
+    with ThreadPoolExecutor(1) as aside:  # its kernels are serial, as all here
+        filled = aside.submit(body_of, segmentation, levels, bones, np.zeros(3))
+        region = region_map(bones, landmarks, planes, ribbon)
+        cortex = cortex_of(region, bones.grid)
+        body = filled.result()
+        _lay_disc(body, anatomy.axes, planes)
+        surfaces = aside.submit(_surfaces, bones, body)
+        sheets = aside.submit(lambda: [fracture_sheet(bones, landmarks, region, s) for s in SIDES])
+        hounsfield = _hounsfield(body, anatomy.axes, cortex, bones.grid, max(segmentation.spacing))
+        fractures = dict(zip(SIDES, sheets.result(), strict=True))
     return Patient(
         name=segmentation.name,
         source=segmentation.source,
@@ -73,13 +76,23 @@ def build(segmentation: Segmentation) -> Patient:
         cortex=cortex,
         cortex_assumed=True,
         region=region,
-        surfaces=_surfaces(bones, body),
+        surfaces=surfaces.result(),
         landmarks=landmarks,
         planes=planes,
         anatomy=anatomy,
-        fractures={side: fracture_sheet(bones, landmarks, region, side) for side in SIDES},
+        fractures=fractures,
         notes=segmentation.notes + _assumed(segmentation, landmarks),
     )
+
+
+def _hounsfield(
+    body: Body, axes: FloatArray, cortex: FloatArray, bone: Grid, spacing: float
+) -> NDArray[np.int16]:
+    """HU on the body grid: the CT's, with its cortex drawn anew where it is coarse (`spacing` mm),
+    or drawn as a whole where there is none."""
+    if body.hounsfield is None:
+        return drawn_hounsfield(body, axes, cortex, bone)
+    return shelled(body, cortex, bone, spacing) if spacing > COARSE_MM else body.hounsfield
 
 
 def _moved(
@@ -91,7 +104,7 @@ def _moved(
     """All three with `centre` (3,) as the new origin."""
     grid = replace(bones.grid, origin=_shifted(bones.grid.origin, centre))
     return (
-        replace(segmentation, origin=_shifted(segmentation.origin, centre), known={}),
+        replace(segmentation, origin=_shifted(segmentation.origin, centre), known={}, solids=None),
         replace(bones, grid=grid),
         {name: replace(mark, point=mark.point - centre) for name, mark in landmarks.items()},
     )

@@ -29,6 +29,7 @@ from game.patient.pages import FORMAT, arrays_of, page_of, patient_of
 from game.patient.patient import Patient
 from game.patient.procedural import procedural
 from game.patient.readers import MOST_VOXELS
+from game.patient.traits import Traits
 
 PAGE = "patient.json"
 _MOST_PAGE = 4_000_000  # bytes; project choice
@@ -182,7 +183,7 @@ def _digest(paths: list[Path]) -> str:
 
 def embedded(seed: int = 0) -> Patient:
     """The project's own pelvis number `seed`, through the cache."""
-    return cached(f"embedded-{seed}", lambda: build(procedural(seed)))
+    return cached(f"embedded-{seed}", lambda: build(procedural(Traits(seed=seed))))
 
 
 def open_patient(path: Path) -> Patient:

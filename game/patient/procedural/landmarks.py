@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from game.patient.patient import Landmark
+from game.patient.patient import SIDES, Landmark, Side
 from game.patient.procedural.bent import Bent
-from game.patient.procedural.hips import blade_point
 from game.patient.procedural.parameters import Parameters
+from game.patient.procedural.pose import Pose
 from game.patient.procedural.sacrum import foramen_axis
 from game.patient.procedural.solids import profile, relief
 
-PSIS = (29.0, -15.0)  # (q, z) on the hip's blade: where its outline lies furthest back, and
-PIIS = (15.0, -45.0)  # where it turns forwards to the greater sciatic notch
+ON_HIPS = ("psis", "piis", "asis", "pubic_tubercle")
 
 
 def sides(parameters: Parameters) -> tuple[float, float]:
@@ -26,8 +25,18 @@ def sides(parameters: Parameters) -> tuple[float, float]:
     return whole * 2 * ratio / (1 + ratio), whole * 2 / (1 + ratio)
 
 
-def landmarks(parameters: Parameters, bent: Bent) -> Mapping[str, Landmark]:
+def landmarks(
+    parameters: Parameters, bent: Bent, poses: Mapping[Side, Pose]
+) -> Mapping[str, Landmark]:
     """Name to landmark (3,) of one individual."""
+    sacral, hips = _sacral_landmarks(parameters, bent), {}
+    for sign, side in zip((1, -1), SIDES, strict=True):
+        for name in ON_HIPS:
+            hips[f"{name}_{side}"] = Landmark(poses[side].place(name) * [sign, 1, 1])
+    return {**sacral, **hips}
+
+
+def _sacral_landmarks(parameters: Parameters, bent: Bent) -> Mapping[str, Landmark]:
     slope = np.radians(parameters.sacral_slope)
     ahead = 0.5 * parameters.s1_depth * np.array([0.0, np.cos(slope), np.sin(slope)])
     model = {"s1_endplate_centre": np.zeros(3), "promontory": -ahead, "s1_posterior_corner": ahead}
@@ -37,8 +46,6 @@ def landmarks(parameters: Parameters, bent: Bent) -> Mapping[str, Landmark]:
             model[f"foramen_s{level + 1}_{side}"] = bent.point(*middle)
         model[f"s3_lateral_{side}"] = _s3_lateral(parameters, bent, sign)
         model[f"si_caudal_{side}"] = _si_caudal(parameters, bent, sign)
-        model[f"psis_{side}"] = blade_point(parameters, *PSIS) * [sign, 1, 1]
-        model[f"piis_{side}"] = blade_point(parameters, *PIIS) * [sign, 1, 1]
     return {name: Landmark(_to_patient(parameters, at)) for name, at in model.items()}
 
 
