@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from game.geometry.views import axes_from_left
 from game.patient.cortex import cortex_of
 from game.patient.density import drawn_hounsfield
 from game.patient.distance import on_grid
-from game.patient.fracture import Plan, crushed_hounsfield, drawn_fractures, fractures_of
+from game.patient.fracture import crushed_hounsfield, drawn_fractures, fractures_of
 from game.patient.hazards import hazards_of
 from game.patient.landmarks import find_landmarks, open_foramina, planes_and_anatomy
 from game.patient.landmarks.frame import Frame, unrolled
@@ -37,11 +37,9 @@ DISC_HALF_MM = (25.0, 17.0)  # its half axes across and front to back: S1's, fac
 _COARSEST = {Structure.SKIN: 6}  # voxels skipped at most; other bones 3
 
 
-def build(
-    segmentation: Segmentation, plans: Sequence[Plan] | None = None, seed: int = 0
-) -> Patient:
+def build(segmentation: Segmentation, traits: Traits | None = None) -> Patient:
     """The patient whom a segmentation shows, its origin moved to the S1 endplate's centre, with the
-    fractures of `plans`, whose gaps `seed` draws; without plans those of the default traits.
+    fractures of `traits`; an import has none of its own, and is given the default's fractures.
 
     Raises PatientError where a bone is missing or the landmarks cannot be placed."""
     levels = levels_of(segmentation)
@@ -61,8 +59,8 @@ def build(
     cortex = cortex_of(region, bones.grid)
     body = body_of(segmentation, levels, bones, np.zeros(3))
     _lay_disc(body, anatomy.axes, planes)
-    plans = drawn_fractures(Traits()) if plans is None else plans
-    fractures = fractures_of(bones, landmarks, region, plans, seed)
+    asked = traits or Traits()
+    fractures = fractures_of(bones, landmarks, region, drawn_fractures(asked), asked.seed)
     hounsfield = body.hounsfield
     if hounsfield is None:
         hounsfield = drawn_hounsfield(body, anatomy.axes, cortex, bones.grid)
@@ -73,6 +71,7 @@ def build(
     return Patient(
         name=segmentation.name,
         source=segmentation.source,
+        traits=traits,
         body=body.grid,
         hounsfield=hounsfield,
         structures=body.structures,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from game.geometry.grid import FloatArray, Grid
 from game.geometry.views import Anatomy
@@ -24,10 +27,11 @@ from game.patient.patient import (
     Surface,
     Tube,
 )
-from game.patient.traits import FracturePattern
+from game.patient.traits import FracturePattern, Traits
 
-FORMAT = 2  # of the folder; raised when what is written changes
+FORMAT = 3  # of the folder; raised when what is written changes
 _FAR_MM = 5000.0  # no coordinate of a patient lies further from S1; project choice
+_TRAITS = TypeAdapter(Traits)
 Arrays = Callable[[str], NDArray[Any]]
 Code = TypeVar("Code")
 Source = Literal["procedural", "ct", "labels"]
@@ -62,6 +66,7 @@ def page_of(patient: Patient) -> dict[str, Any]:
         "format": FORMAT,
         "name": patient.name,
         "source": patient.source,
+        "traits": asdict(patient.traits) if patient.traits else None,
         "notes": list(patient.notes),
         "grids": {"body": _grid_page(patient.body), "bone": _grid_page(patient.bone)},
         "cortex_assumed": patient.cortex_assumed,
@@ -125,6 +130,7 @@ def patient_of(page: Mapping[str, Any], arrays: Arrays) -> Patient:
     return Patient(
         name=_text(page["name"]),
         source=page["source"],
+        traits=_traits(page["traits"]),
         body=body,
         hounsfield=_volume(arrays, "hounsfield", np.int16, body),
         structures=_codes(arrays, "structures", body, max(Structure)),
@@ -149,6 +155,10 @@ def patient_of(page: Mapping[str, Any], arrays: Arrays) -> Patient:
         | spaces(bone, sacrum_distance, region),
         notes=tuple(_text(note) for note in page["notes"]),
     )
+
+
+def _traits(page: Any) -> Traits | None:
+    return None if page is None else _TRAITS.validate_json(json.dumps(page), strict=True)
 
 
 def _text(value: Any) -> str:

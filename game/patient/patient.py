@@ -21,7 +21,7 @@ from scipy.spatial import cKDTree
 from game.geometry.grid import FloatArray, Grid
 from game.geometry.views import Anatomy
 from game.patient.errors import PatientError
-from game.patient.traits import FracturePattern
+from game.patient.traits import FracturePattern, Traits
 
 Side = Literal["left", "right"]
 SIDES: tuple[Side, Side] = ("left", "right")
@@ -208,7 +208,8 @@ class Patient:
     `hip_distance`, `cortex` and `region` on the finer `bone` grid around the sacrum.
 
     Signed distances are mm, negative inside. `cortex` is the cortical thickness, mm, of the
-    nearest bone surface. `source` says where the anatomy came from, `notes` what was assumed.
+    nearest bone surface. `source` says where the anatomy came from, `notes` what was assumed,
+    `traits` who a generated patient is, None for an imported one.
     """
 
     name: str
@@ -229,6 +230,7 @@ class Patient:
     fractures: Mapping[FractureName, Fracture]
     hazards: Mapping[str, Hazard] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    traits: Traits | None = None
 
     @property
     def broken_sides(self) -> tuple[Side, ...]:

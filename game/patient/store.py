@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from game import __version__
 from game.patient.build import build
 from game.patient.errors import PatientError
-from game.patient.fracture import drawn_fractures
 from game.patient.importing import read_segmentation
 from game.patient.importing.limits import MOST_VOXELS
 from game.patient.pages import FORMAT, arrays_of, page_of, patient_of
@@ -184,7 +183,7 @@ def _digest(paths: list[Path]) -> str:
 
 def embedded(seed: int = 0) -> Patient:
     """The project's own pelvis number `seed`, through the cache."""
-    return cached(f"embedded-{seed}", lambda: build(procedural(seed)))
+    return cached(f"embedded-{seed}", lambda: generated(Traits(seed=seed)))
 
 
 def generated(traits: Traits) -> Patient:
@@ -192,8 +191,7 @@ def generated(traits: Traits) -> Patient:
 
     Sex, age, habitus, quality and dysmorphism do not shape it yet. Raises PatientError for an H
     fracture on one side."""
-    plans = drawn_fractures(traits)
-    return build(procedural(traits.seed), plans, traits.seed)
+    return build(procedural(traits), traits)
 
 
 def open_patient(path: Path) -> Patient:

@@ -13,13 +13,14 @@ from game.patient.patient import SIDES, Side, Structure
 from game.patient.procedural import procedural
 from game.patient.procedural.parameters import parameters_for
 from game.patient.segmentation import Segmentation
+from game.patient.traits import Traits
 
 SIGN = {"left": 1.0, "right": -1.0}
 
 
 @pytest.fixture(scope="module")
 def pelvis() -> Segmentation:
-    return procedural()
+    return procedural(Traits())
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def voxels(pelvis: Segmentation, code: Structure) -> FloatArray:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_topology_is_that_of_a_sacrum(seed: int) -> None:
     """One body of genus 17: the surface's Euler characteristic is -32, the solid's half of it."""
-    bone = procedural(seed).structures == Structure.SACRUM
+    bone = procedural(Traits(seed=seed)).structures == Structure.SACRUM
     where = ndimage.find_objects(bone.astype(np.uint8))[0]
     solid = np.pad(bone[where], 1)
     assert ndimage.label(solid)[1] == 1
@@ -243,7 +244,7 @@ def test_every_structure_is_there(pelvis: Segmentation) -> None:
 
 
 def test_same_seed_same_voxels(pelvis: Segmentation) -> None:
-    assert np.array_equal(procedural(0).structures, pelvis.structures)
+    assert np.array_equal(procedural(Traits()).structures, pelvis.structures)
 
 
 def test_seeds_differ_by_a_few_per_cent() -> None:
@@ -254,4 +255,4 @@ def test_seeds_differ_by_a_few_per_cent() -> None:
 @pytest.mark.parametrize("spacing", [0.0, -1.0, 0.1, 5.0, float("nan")])
 def test_a_spacing_that_cannot_be_is_refused(spacing: float) -> None:
     with pytest.raises(ValueError, match="spacing is"):
-        procedural(0, spacing)
+        procedural(Traits(), spacing)

@@ -28,6 +28,7 @@ from game.patient.patient import (
     Surface,
     Tube,
 )
+from game.patient.traits import Traits
 
 
 def small_patient() -> Patient:
@@ -93,6 +94,12 @@ def test_round_trip(saved: Path) -> None:
     assert_same(store.open_patient(saved), small_patient())
 
 
+def test_who_a_generated_patient_is_comes_back(tmp_path: Path) -> None:
+    traits = Traits(seed=7, sex="male", age=61, quality="osteopenic", fracture=None)
+    store.save(replace(small_patient(), traits=traits), tmp_path / "patient")
+    assert store.load(tmp_path / "patient").traits == traits
+
+
 def test_saving_again_replaces_and_leaves_nothing_beside(saved: Path) -> None:
     store.save(replace(small_patient(), name="second"), saved)
     assert store.load(saved).name == "second"
@@ -125,6 +132,8 @@ Damage = Callable[[dict[str, Any]], object]
         (lambda page: page.update(format=99), "format is 99"),
         (lambda page: page.pop("landmarks"), "damaged"),
         (lambda page: page.update(source="dream"), "source is 'dream'"),
+        (lambda page: page.update(traits={"seed": 0, "age": 7}), "age"),
+        (lambda page: page.update(traits={"sex": "neither"}), "damaged"),
         (lambda page: page["grids"]["body"].update(spacing=-1.0), "spacing is -1.0"),
         (lambda page: page["grids"]["bone"].update(shape=[5, 6, 6]), "shape"),
         (lambda page: page["landmarks"]["s1"].update(point=[0, 0]), "three numbers"),

@@ -10,7 +10,6 @@ from blocks import block_patient
 from game.patient.approach import long_axis
 from game.patient.build import build
 from game.patient.errors import PatientError
-from game.patient.fracture import drawn_fractures
 from game.patient.patient import Patient
 from game.patient.procedural import procedural
 from game.patient.traits import Traits
@@ -20,8 +19,8 @@ from game.training.levels import LevelError, make_case, read_level
 @pytest.fixture(scope="module")
 def one_sided() -> Patient:
     """The embedded patient with the left ala fractured alone."""
-    plans = drawn_fractures(Traits(laterality="left"))
-    return build(procedural(0, spacing=1.5), plans)
+    traits = Traits(laterality="left")
+    return build(procedural(traits, spacing=1.5), traits)
 
 
 @pytest.mark.parametrize(("broken", "named"), [(("left",), "left"), ((), "nothing")])

@@ -19,6 +19,7 @@ from game.patient.procedural.sacrum import sacrum
 from game.patient.procedural.solids import FAR, Array
 from game.patient.procedural.spine import femur, vertebra
 from game.patient.segmentation import Segmentation
+from game.patient.traits import Traits
 
 # the volume's extent in model axes, mm: lower L4 to below the lesser trochanters
 LOW, HIGH = np.array([-190.0, -150.0, -185.0]), np.array([190.0, 125.0, 75.0])
@@ -31,13 +32,13 @@ Axes = tuple[Array, Array, Array]
 Block = tuple[slice, slice, slice]
 
 
-def procedural(seed: int = 0, spacing: float = 1.0) -> Segmentation:
-    """The pelvis number `seed`, voxels of `spacing` mm. The same seed gives the same voxels.
+def procedural(traits: Traits, spacing: float = 1.0) -> Segmentation:
+    """The pelvis of a person, voxels of `spacing` mm. Equal traits give equal voxels.
 
     Raises ValueError for a spacing outside 0.4-3 mm (foramina close above, memory grows below)."""
     if not 0.4 <= spacing <= 3.0:
         raise ValueError(f"spacing is {spacing} mm; it must be 0.4 to 3 mm")
-    parameters = parameters_for(seed)
+    parameters = parameters_for(traits.seed)
     bent = Bent.of(parameters)
     scale = np.array([parameters.size * parameters.breadth, parameters.size, parameters.size])
     count = np.ceil((HIGH - LOW) * scale / spacing).astype(int) + 1
@@ -46,14 +47,14 @@ def procedural(seed: int = 0, spacing: float = 1.0) -> Segmentation:
     codes = soft_body(parameters, bent, *axes)
     _put_bones(codes, parameters, bent, axes)
     return Segmentation(
-        name=f"procedural-{seed}",
+        name=f"procedural-{traits.seed}",
         source="procedural",
         origin=(float(origin[0]), float(origin[1]), float(origin[2])),
         spacing=(spacing, spacing, spacing),
         structures=codes,
         hounsfield=None,
         known=landmarks(parameters, bent),
-        notes=(f"procedural pelvis, seed {seed}: no real person's anatomy",),
+        notes=(f"procedural pelvis, seed {traits.seed}: no real person's anatomy",),
     )
 
 
