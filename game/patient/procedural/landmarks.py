@@ -12,8 +12,7 @@ from game.patient.patient import Landmark
 from game.patient.procedural.bent import Bent
 from game.patient.procedural.hips import blade_point
 from game.patient.procedural.parameters import Parameters
-from game.patient.procedural.sacrum import foramen_axis
-from game.patient.procedural.solids import profile, relief
+from game.patient.procedural.sacral_landmarks import sacral_landmarks
 
 PSIS = (29.0, -15.0)  # (q, z) on the hip's blade: where its outline lies furthest back, and
 PIIS = (15.0, -45.0)  # where it turns forwards to the greater sciatic notch
@@ -27,41 +26,16 @@ def sides(parameters: Parameters) -> tuple[float, float]:
 
 
 def landmarks(parameters: Parameters, bent: Bent) -> Mapping[str, Landmark]:
-    """Name to landmark (3,) of one individual."""
-    slope = np.radians(parameters.sacral_slope)
-    ahead = 0.5 * parameters.s1_depth * np.array([0.0, np.cos(slope), np.sin(slope)])
-    model = {"s1_endplate_centre": np.zeros(3), "promontory": -ahead, "s1_posterior_corner": ahead}
+    """Name to landmark (3,) of one individual: the sacrum's and the hips'."""
+    model = {}
     for sign, side in ((1, "left"), (-1, "right")):
-        for level in range(4):
-            middle = foramen_axis(parameters, sign, level)[1]
-            model[f"foramen_s{level + 1}_{side}"] = bent.point(*middle)
-        model[f"s3_lateral_{side}"] = _s3_lateral(parameters, bent, sign)
-        model[f"si_caudal_{side}"] = _si_caudal(parameters, bent, sign)
         model[f"psis_{side}"] = blade_point(parameters, *PSIS) * [sign, 1, 1]
         model[f"piis_{side}"] = blade_point(parameters, *PIIS) * [sign, 1, 1]
-    return {name: Landmark(_to_patient(parameters, at)) for name, at in model.items()}
+    hips = {name: Landmark(_to_patient(parameters, at)) for name, at in model.items()}
+    return {**sacral_landmarks(parameters, bent), **hips}
 
 
 def _to_patient(parameters: Parameters, point: NDArray[Any]) -> NDArray[np.float64]:
     left, right = sides(parameters)
     across = left if point[0] > 0 else right
     return point * np.array([across, parameters.size, parameters.size])
-
-
-def _s3_lateral(parameters: Parameters, bent: Bent, sign: int) -> NDArray[Any]:
-    """Lateral margin of the dorsal rim of the S3 foramen."""
-    dorsal = foramen_axis(parameters, sign, 2)[2]
-    x, s = abs(dorsal[0]) + parameters.foramen_dorsal[2], dorsal[2]
-    return bent.point(sign * x, _dorsal(parameters, x, s), s)
-
-
-def _si_caudal(parameters: Parameters, bent: Bent, sign: int) -> NDArray[Any]:
-    """The lowest place of the joint, on the sacrum's lateral margin."""
-    s = parameters.si_end
-    x = float(profile(parameters.lateral_s, parameters.lateral_half)(np.array(s))) - 1.0
-    return bent.point(sign * x, _dorsal(parameters, x, s), s)
-
-
-def _dorsal(parameters: Parameters, x: float, s: float) -> float:
-    surface = relief(parameters.dorsal_x, parameters.dorsal_s, parameters.dorsal)
-    return float(surface(np.array([x], np.float32), np.array([s], np.float32))[0])

@@ -1,0 +1,225 @@
+"""From a person's measures to the parameters of a sacrum.
+
+Each measure has a dial (`stretched.py`); the dials are turned until the finished solid's own lines
+and lengths are the person's. What cannot hold together is met as nearly as it can be, and named in
+`Parameters.limits`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+from scipy.optimize import least_squares
+
+from game.geometry.grid import FloatArray
+from game.patient.procedural.bent import Bent
+from game.patient.procedural.form import Row
+from game.patient.procedural.parameters import END, LEVELS, Parameters
+from game.patient.procedural.sacrum import solid, surfaces
+from game.patient.procedural.solids import Space
+from game.patient.procedural.stretched import MEAN, Dials, Measures, shaped
+from game.patient.traits import Traits
+
+TURN = np.radians(Parameters().axis_angle[0])  # of the upper axis against the endplate's normal
+BODY = ("s1_depth", "body_depth_8", "body_depth_15", "s1_depth_inferior")
+ALA = ("ala_depth_8", "ala_depth_15")
+BELOW = dict(zip(BODY + ALA, (1.5, 8.0, 15.0, 24.0, 8.0, 15.0), strict=True))  # mm below endplate
+ALA_X = 35.0  # mm from the midline, where the ala's depth is measured
+ROUNDS = 6
+LINES = 2.5  # mm by which the transverse lines lengthen the curve (measured on the template)
+RIMS = (-0.8, 0.6, 6.5)  # mm by which rims and hollows shorten the bone between two foramina
+# (measured on the template)
+PITCH = (0.6, 1.2, 0.2)  # mm by which what one sees through lies nearer than the tunnels (likewise)
+BEHIND = 2.0  # mm that the posterior S1 foramen lies below its tunnel's middle (form)
+HEIGHTS = (28.5, 21.5)  # mm in front and behind, S1's body in the mean form (Manipal, both sexes)
+LEAST_S5 = 9.5  # mm of bone along the axis below the middle of the last foramen (form)
+OFF_LEVEL = 6.0  # mm along the axis between a foramen's two openings at most (project choice)
+STEEP = 7.0  # mm that a dysmorphic ala lies lower in front and at its side (form)
+MOST_MOVE = 9.0  # mm that a front is moved at most (project choice)
+
+CONFLICTS: Mapping[str, str] = {
+    "s1_height_anterior": "with the [M] depths 8 and 15 mm below the endplate S1's front slants so "
+    "much that a line 28 mm below the promontory leaves a body too low behind",
+    "s1_height_posterior": "the same: what the front's slant adds in front it takes off behind",
+    "corridor_s1": "13.1 mm (Wagner 2017); 16 real sacra, measured as here, have 18.8+-4.0, and "
+    "the [M] depths of the ala leave no lower top",
+    "corridor_s2": "the foramina's pitch of 25.8 mm less their published heights leaves more",
+    "dorsal_gap_s2_s3_again": "the same bone as dorsal_gap_s2_s3, by another series, 2 mm longer",
+}  # rows that cannot hold together with the others, and why
+
+
+def parameters_of(measures: Measures, traits: Traits) -> Parameters:
+    """The sacrum of one person: measures as `draw` gives them; dysmorphism, and the seed of what
+    the sides differ by, from the traits."""
+    levels = _levels(measures)
+    dials = Dials(levels=levels, end=levels[3] + END - LEVELS[3], half=0.5 * measures["breadth"])
+    dials = replace(dials, line=_first_line(measures))
+    dials = _bent(dials, measures)
+    for _ in range(ROUNDS):
+        dials = _turned(dials, measures)
+    whole = shaped(dials, measures)
+    whole = whole if traits.template else _sided(whole, traits.seed)
+    if traits.dysmorphism == "mammillary":
+        whole = _steep(whole)
+    return replace(
+        whole,
+        limits=_limits(measures, dials),
+        mammillary=traits.dysmorphism == "mammillary",
+        sacralised=traits.dysmorphism == "sacralised",
+    )
+
+
+def _steep(whole: Parameters) -> Parameters:
+    """Alae that fall off steeply forwards and sideways, and wider S1 foramina."""
+    x, p = np.array(whole.top_x), np.array(whole.top_p)
+    fall = np.clip((x - 24.0) / 30.0, 0.0, 1.0)[:, None] * np.clip((4.0 - p) / 20.0, 0.0, 1.3)
+    top = np.array(whole.top) + STEEP * fall
+    first, *rest = whole.foramen_ventral
+    return replace(
+        whole,
+        top=tuple(tuple(row) for row in top.tolist()),
+        foramen_ventral=(1.15 * first, *rest),
+    )
+
+
+def _levels(measures: Measures) -> Row:
+    """s of the foramina: S1 by the height of its body, the others by their pitch."""
+    at = [LEVELS[0] + 0.6 * (measures["s1_height_posterior"] - 21.45)]
+    for n in (1, 2, 3):
+        pitch = measures[f"foramen_pitch_{n}_{n + 1}"] + PITCH[n - 1]
+        across = 0.5 * (measures[f"foramen_span_s{n}"] - measures[f"foramen_span_s{n + 1}"])
+        at.append(at[-1] + float(np.sqrt(pitch * pitch - across * across)))
+    return tuple(at)
+
+
+def _first_line(measures: Measures) -> float:
+    """s of the line between S1 and S2: midway between what its body's two heights ask for."""
+    front, behind = measures["s1_height_anterior"], measures["s1_height_posterior"]
+    return MEAN.fused_discs[0] + 0.6 * (front - HEIGHTS[0]) + 0.6 * (behind - HEIGHTS[1])
+
+
+def _bent(dials: Dials, measures: Measures) -> Dials:
+    """Bend and end of the axis such that the straight and the curved length hold."""
+    wanted = np.array([measures["straight_length"], measures["curved_length"] - LINES])
+
+    def miss(v: FloatArray) -> FloatArray:
+        turned = replace(dials, bend=float(v[0]), end=float(v[1]))
+        return np.asarray(lengths(shaped(turned, measures)) - wanted)
+
+    low, high = (0.2, dials.levels[3] + LEAST_S5), (2.2, dials.levels[3] + 45.0)
+    start = (1.0, float(np.clip(dials.end, low[1] + 1.0, high[1] - 1.0)))
+    found = least_squares(miss, start, bounds=(low, high), x_scale=(0.3, 10.0)).x
+    dials = replace(dials, bend=float(found[0]), end=float(found[1]))
+    return replace(dials, dorsal_levels=_behind(shaped(dials, measures), measures))
+
+
+def lengths(parameters: Parameters) -> FloatArray:
+    """Straight and curved ventral length in the midline, promontory to the end of S5, mm."""
+    deep = parameters.s1_depth
+    s = np.linspace(-deep * np.sin(TURN), parameters.end_s, 80)
+    p = PchipInterpolator(parameters.front_s, parameters.front[0])(s)
+    p[0] = -deep * np.cos(TURN)
+    line = _line(Bent.of(parameters), p, s)
+    steps = np.linalg.norm(np.diff(line, axis=0), axis=1)
+    return np.array([np.linalg.norm(line[-1] - line[0]), steps.sum()])
+
+
+def _line(bent: Bent, p: FloatArray, s: FloatArray) -> FloatArray:
+    """Points (n, 2) in y and z at bent coordinates."""
+    y, z, angle = (np.interp(s, bent.s, row) for row in (*bent.points.T, bent.angle))
+    return np.column_stack((y + p * np.cos(angle), z + p * np.sin(angle)))
+
+
+def _behind(parameters: Parameters, measures: Measures) -> Row:
+    """s of the posterior foramina: from S1 down by the bone between them, straight across."""
+    bent = Bent.of(parameters)
+    own, radii = parameters.foramen_s[0], parameters.foramen_dorsal
+    back = surfaces(parameters)[1]
+    # two series of the same bone, weighted by their variances
+    twice = 0.8 * measures["dorsal_gap_s2_s3"] + 0.2 * measures["dorsal_gap_s2_s3_again"]
+    gaps = (measures["dorsal_gap_s1_s2"], twice, measures["dorsal_gap_s3_s4"])
+    at = [own[0] + BEHIND]
+    for n, gap in enumerate(gaps):
+        x = parameters.foramen_dorsal_x[0]
+        s = np.arange(at[-1], at[-1] + 50.0, 0.25)
+        there = _line(bent, np.array([back.at(x[n + 1], float(v)) for v in s]), s)
+        here = _line(bent, np.array([back.at(x[n], at[-1])]), np.array([at[-1]]))
+        apart = np.linalg.norm(there - here, axis=1)
+        enough = apart >= gap + radii[n] + radii[n + 1] + RIMS[n]
+        at.append(float(s[np.argmax(enough)] if enough.any() else s[-1]))
+    near = zip(at, own, strict=True)
+    within = [float(np.clip(a, b - OFF_LEVEL, b + OFF_LEVEL)) for a, b in near]
+    return (*within[:3], min(within[3], parameters.end_s - LEAST_S5))
+
+
+def _turned(dials: Dials, measures: Measures) -> Dials:
+    """The fronts moved forwards by what the depths lack."""
+    have = depths(shaped(dials, measures))
+    lack = {name: 0.8 * (measures[name] - have[name]) for name in BELOW}
+
+    def moved(at: Row, names: tuple[str, ...]) -> Row:
+        parts = [d + lack[name] for d, name in zip(at, names, strict=True)]
+        return tuple(float(np.clip(part, -MOST_MOVE, MOST_MOVE)) for part in parts)
+
+    return replace(dials, body=moved(dials.body, BODY), ala=moved(dials.ala, ALA))
+
+
+def depths(parameters: Parameters) -> Measures:
+    """Front-to-back depths of body and ala, mm, along lines parallel to the endplate."""
+    p = np.arange(-48.0, 30.0, 0.25)
+    below = np.array(list(BELOW.values()))[:, None]
+    s = below / np.cos(TURN) + p * np.tan(TURN)
+    space = Space(
+        np.array([0.0, ALA_X], np.float32),
+        np.broadcast_to(p, s.shape).astype(np.float32),
+        s.astype(np.float32),
+    )
+    inside = solid(parameters, space).values < 0
+    step = 0.25 / np.cos(TURN)
+    return {name: step * _longest(inside[int(name in ALA), row]) for row, name in enumerate(BELOW)}
+
+
+def _longest(inside: NDArray[np.bool_]) -> int:
+    """The longest run of true."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], inside.astype(np.int8), [0]))))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
+
+
+def _sided(whole: Parameters, seed: int) -> Parameters:
+    """A few per cent between the sides: breadth, and the places of the foramina (form)."""
+    random = np.random.default_rng([seed, 0x51DE])
+    wider = float(np.clip(random.normal(0.0, 0.012), -0.03, 0.03))
+    shift = np.clip(random.normal(0.0, 0.6, (2, 2, 4)), -1.2, 1.2)
+    return replace(
+        whole,
+        stretch=(1.0 + wider, 1.0 - wider),
+        foramen_x=_shifted(whole.foramen_x, shift[0]),
+        foramen_s=_shifted(whole.foramen_s, shift[1]),
+        foramen_dorsal_x=_shifted(whole.foramen_dorsal_x, shift[0]),
+        foramen_dorsal_s=_shifted(whole.foramen_dorsal_s, shift[1]),
+    )
+
+
+def _shifted(pair: tuple[Row, Row], by: FloatArray) -> tuple[Row, Row]:
+    left, right = (tuple((np.array(a) + b).tolist()) for a, b in zip(pair, by, strict=True))
+    return left, right
+
+
+def _limits(measures: Measures, dials: Dials) -> tuple[str, ...]:
+    """What this sacrum could not take, in words."""
+    made = shaped(dials, measures)
+    straight, curved = lengths(made)
+    have = {**depths(made), "straight_length": straight, "curved_length": curved + LINES}
+    off = [
+        f"{name} is {have[name]:.1f} mm, drawn {measures[name]:.1f} mm"
+        for name in sorted(have)
+        if abs(have[name] - measures[name]) > 1.0
+    ]
+    if abs(made.end_s - made.hiatus_apex - measures["hiatus_length"]) > 0.5:
+        off.append(f"hiatus_length is {made.end_s - made.hiatus_apex:.1f} mm, drawn "
+                   f"{measures['hiatus_length']:.1f} mm")  # fmt: skip
+    return tuple(off)

@@ -1,0 +1,206 @@
+"""The mean form stretched, bent and moved by measures and dials, both sides alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.interpolate import PchipInterpolator
+
+from game.geometry.grid import FloatArray
+from game.patient.procedural import form
+from game.patient.procedural.form import Row, Table
+from game.patient.procedural.parameters import END, LEVELS, Parameters
+
+MEAN = Parameters()
+HALF = 58.0  # mm, half breadth of the mean form
+AURICULAR = 54.0  # mm, half distance of the mean form's auricular surfaces, s 20-40
+SPANS = (46.4, 41.9, 37.9, 36.5)  # mm, taken for the mean form's foramina [M]
+UPPER = 8.0  # mm along the axis that no stretch along changes: the endplate
+CALIBRE = (0.1, 0.2, 0.6, 0.15)  # mm by which a tunnel's narrowest radius exceeds half its calibre,
+# as one sees through: the turn from front to back takes the rest (measured on the template)
+BEHIND = 0.6  # of what an ala lacks in depth is taken from its back, so that its front bounds the
+# long-axis path as measured (facts/procedure.md: bone ahead 5.6+-3.0 mm)
+AHEAD = 7.0  # mm that the rounding of two smooth surfaces takes off an ala's anterior edge, and the
+# depth at its back that makes up for it (measured on the mean of the 16 sacra: bone ahead 4.2 mm)
+FORM_CORRIDOR = 20.0  # mm, the mean form's corridor at S1; the 16 real sacra's is 18.8+-4.0
+NOTCH = 0.8  # of what the corridor lacks is taken from the ala's top: more is no real ala's form
+NOTCHES = (-6.0, 9.0)  # mm: a deeper notch would part the ala's depth in two
+HIATUS_ROUND = 1.1  # mm by which the canal's rounded edges deepen it at the apex (template)
+SPAN = (0.0, 1.2, 1.4, 1.0)  # mm by which what one sees through lies further apart than the
+# tunnels' middles (measured on the template)
+HIATUS_ASIDE = 9.0  # mm that the hiatus' apex lies behind the front of S5's end (form)
+MARGIN = 14.0  # mm of lateral mass beside the middle of the lower foramina at least (form)
+LEAST_ROOF = 3.5  # mm of bone behind the canal at least (form)
+LEAST_CANAL = 2.5  # mm deep at the hiatus' apex
+LEAST_HIATUS, LEAST_ABOVE = 14.0, 10.0  # mm, of the hiatus, and of its apex below foramen S3
+
+Measures = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Dials:
+    """What is turned: mm by which the fronts of body and ala are moved forwards at their heights,
+    how much of the mean form's bend the axis has, where it ends (s), where the foramina are (s in
+    front and behind), and half the breadth of the tables."""
+
+    levels: Row = LEVELS
+    dorsal_levels: Row = MEAN.foramen_dorsal_s[0]
+    end: float = END
+    bend: float = 1.0
+    body: Row = (0.0, 0.0, 0.0, 0.0)
+    ala: Row = (0.0, 0.0)
+    half: float = HALF
+    line: float = MEAN.fused_discs[0]
+
+
+def shaped(dials: Dials, measures: Measures) -> Parameters:
+    """The mean form as the dials and measures say."""
+    along = PchipInterpolator(
+        (-100.0, 0.0, UPPER, *LEVELS, END, END + 60.0),
+        (-100.0, 0.0, UPPER, *dials.levels, dials.end, dials.end + 60.0),
+    )
+    s, x = _row(along(form.ALONG)), _row(_across(dials, measures)(form.ACROSS))
+    front, top = _fronts(dials, np.array(x), np.array(s))
+    top = _notched(top, x, measures["corridor_s1"])
+    moved = replace(
+        MEAN,
+        sacral_slope=measures["base_angle"],
+        s1_depth=measures["s1_depth"],
+        axis_s=_row(along(MEAN.axis_s)),
+        axis_angle=_row(_bend(dials)),
+        end_s=dials.end,
+        front_x=x, front_s=s, front=front, dorsal_x=x, dorsal_s=s,
+        dorsal=_backs(dials, np.array(x), np.array(s)), top_x=x, top=top,
+        side_s=s, side=_side(dials, measures, np.array(s)),
+        fused_discs=(dials.line, *_row(along(MEAN.fused_discs[1:]))),
+        si_end=measures["auricular_height"],
+    )  # fmt: skip
+    return _with_holes(moved, dials, measures)
+
+
+def _row(values: FloatArray) -> Row:
+    return tuple(float(value) for value in values)
+
+
+def _bend(dials: Dials) -> FloatArray:
+    angle = np.array(MEAN.axis_angle)
+    return np.asarray(angle[0] + dials.bend * (angle - angle[0]))
+
+
+def _across(dials: Dials, measures: Measures) -> PchipInterpolator:
+    """|x| of this sacrum from the mean form's: foramina and lateral margins at their places."""
+    spans = [measures[f"foramen_span_s{n}"] / mean for n, mean in enumerate(SPANS, 1)]
+    medial, wide = 22.0 * float(np.mean(spans)), dials.half / HALF
+    return PchipInterpolator(
+        (0.0, 22.0, HALF, 2 * HALF), (0.0, medial, HALF * wide, 2 * HALF * wide)
+    )
+
+
+def _side(dials: Dials, measures: Measures, s: FloatArray) -> Table:
+    """The lateral surface, as broad as the breadth above and as the auricular distance below."""
+    wide = dials.half / HALF
+    auricular = 0.5 * measures["interauricular_distance"] / AURICULAR
+    share = np.interp(form.ALONG, (12.0, 30.0, 60.0, 90.0), (0.0, 1.0, 1.0, 0.5))
+    side = np.array(form.SIDE) * (wide + share * (auricular - wide))
+    third, fourth = (0.5 * measures[f"foramen_span_s{n}"] + MARGIN for n in (3, 4))
+    upper, lower = dials.levels[2], dials.levels[3]
+    least = np.interp(
+        s, (upper - 20.0, upper, lower + 6.0, dials.end), (0.0, third, fourth, 0.6 * fourth)
+    )
+    return tuple(_row(np.maximum(row, least)) for row in side)
+
+
+def _fronts(dials: Dials, x: FloatArray, s: FloatArray) -> tuple[Table, Table]:
+    """Front and top with the fronts of body and ala moved forwards."""
+    ala = np.clip((x - 20.0) / 12.0, 0.0, 1.0)[:, None]
+    ahead = AHEAD + (1.0 - BEHIND) * np.array(dials.ala)
+    moves = (*dials.body, 0.6 * dials.body[3], 0.0)
+    body = np.interp(s, (-5.0, 2.5, 10.0, 21.0, 34.0, 70.0), moves)
+    aside = np.interp(s, (3.0, 10.0, 32.0, 66.0), (*ahead, 0.5 * ahead[1], 0.0))
+    front = np.array(form.FRONT) - (1.0 - ala) * body - ala * aside
+    top = np.array(form.TOP)
+    p = np.array(form.TOP_P)
+    for row, share in zip(top, ala[:, 0], strict=True):
+        forward = np.interp(row, (3.0, 10.0, 32.0), (*ahead, 0.5 * ahead[1]))
+        forward = share * forward * np.clip((-p - 3.0) / 7.0, 0.0, 1.0)
+        row[:] = PchipInterpolator(p, row, extrapolate=True)(p + forward)
+    return tuple(_row(row) for row in front), tuple(_row(row) for row in top)
+
+
+def _backs(dials: Dials, x: FloatArray, s: FloatArray) -> Table:
+    """The dorsal surface with the backs of the alae moved backwards."""
+    ala = np.interp(x, (24.0, 32.0, 42.0, 54.0), (0.0, 1.0, 1.0, 0.0))[:, None]
+    behind = BEHIND * np.array(dials.ala)
+    aside = np.interp(s, (4.0, 14.0, 30.0, 50.0), (*behind, 0.5 * behind[1], 0.0))
+    return tuple(_row(row) for row in np.array(form.BACK) + ala * aside)
+
+
+def _notched(top: Table, x: Row, corridor: float) -> Table:
+    """The ala's top lowered (or raised) where it bounds the corridor above S1's foramina."""
+    deep = NOTCH * float(np.clip(FORM_CORRIDOR - corridor, *NOTCHES))
+    across = np.exp(-(((np.array(x) - 40.0) / 9.0) ** 2))[:, None]
+    along = np.exp(-(((np.array(form.TOP_P) + 3.0) / 9.0) ** 2))
+    return tuple(_row(row) for row in np.array(top) + deep * across * along)
+
+
+def _with_holes(parameters: Parameters, dials: Dials, measures: Measures) -> Parameters:
+    """Canal, hiatus and foramina at their levels, of their calibres."""
+    x = tuple(0.5 * (measures[f"foramen_span_s{n}"] - more) for n, more in enumerate(SPAN, 1))
+    behind = _dorsal_x(x, measures)
+    radius = tuple(
+        0.5 * measures[f"foramen_calibre_s{n}"] + more for n, more in enumerate(CALIBRE, 1)
+    )
+    wide = [r / mean for r, mean in zip(radius, MEAN.foramen_radius, strict=True)]
+    aslant = np.sqrt(max(measures["hiatus_length"] ** 2 - HIATUS_ASIDE**2, 0.0))
+    apex = dials.end - max(float(aslant), LEAST_HIATUS)
+    apex = max(apex, dials.levels[2] - LEAST_ABOVE)
+    canal_s, half, depth = _canal(apex, dials.end, measures["hiatus_depth"] - HIATUS_ROUND)
+    return replace(
+        parameters,
+        dorsal=_roofed(parameters, canal_s, depth),
+        canal_s=canal_s,
+        canal_half=half,
+        canal_depth=depth,
+        hiatus_apex=apex,
+        foramen_x=(x, x),
+        foramen_s=(dials.levels, dials.levels),
+        foramen_radius=radius,
+        foramen_ventral=_opened(MEAN.foramen_ventral, wide, radius),
+        foramen_dorsal=_opened(MEAN.foramen_dorsal, wide, tuple(0.8 * r for r in radius)),
+        foramen_dorsal_x=(behind, behind),
+        foramen_dorsal_s=(dials.dorsal_levels, dials.dorsal_levels),
+    )
+
+
+def _canal(apex: float, end: float, deep: float) -> tuple[Row, Row, Row]:
+    """Knots s, half breadth and depth of the canal: the mean form's above, at the hiatus' apex as
+    deep as measured, and a little less at the end."""
+    s = np.array(MEAN.canal_s) * np.where(np.array(MEAN.canal_s) > 0, end / END, 1.0)
+    deep = max(deep, LEAST_CANAL)
+    upper = s[s < apex - 12.0]
+    knots = np.array([*upper, apex - 2.0, apex + 4.0, end + 12.0])
+    half = np.interp(knots, s, MEAN.canal_half)
+    depth = np.interp(knots, s, MEAN.canal_depth)
+    depth[-3:] = (deep, deep, 0.9 * deep)
+    return _row(knots), _row(half), _row(depth)
+
+
+def _roofed(parameters: Parameters, canal_s: Row, depth: Row) -> Table:
+    """The dorsal surface, at least a roof's thickness behind the canal near the midline."""
+    s, x = np.array(parameters.dorsal_s), np.array(parameters.dorsal_x)
+    roof = np.interp(s, canal_s, depth) + LEAST_ROOF * np.clip((s - 12.0) / 12.0, 0.0, 1.0)
+    lower = np.clip((x - 8.0) / 8.0, 0.0, 1.0)[:, None] * 30.0
+    return tuple(_row(row) for row in np.maximum(np.array(parameters.dorsal), roof - lower))
+
+
+def _opened(mean: Row, wide: list[float], least: Row) -> Row:
+    """Radii of openings: half of a tunnel's greater or lesser width is its openings' too."""
+    return tuple(max(m * (1 + 0.4 * (w - 1)), r) for m, w, r in zip(mean, wide, least, strict=True))
+
+
+def _dorsal_x(x: Row, measures: Measures) -> Row:
+    """|x| of the posterior foramina: S1 and S3 as measured, S2 and S4 between and beyond them."""
+    first, third = measures["dorsal_s1_midline"], measures["dorsal_s3_midline"]
+    return (first, 0.5 * (first + third) - 0.5, third, third - 1.0)
