@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from game.geometry.grid import FloatArray, Grid, Point
 from game.geometry.views import axes_from_left
@@ -17,7 +19,15 @@ from game.patient.hazards import hazards_of
 from game.patient.landmarks import find_landmarks, open_foramina, planes_and_anatomy
 from game.patient.landmarks.frame import Frame, unrolled
 from game.patient.lumbosacral import parted_at_s1
-from game.patient.patient import Landmark, Patient, Plane, Structure, Surface
+from game.patient.patient import (
+    Fracture,
+    FractureName,
+    Landmark,
+    Patient,
+    Plane,
+    Structure,
+    Surface,
+)
 from game.patient.regions import region_map
 from game.patient.resample import (
     Body,
@@ -55,19 +65,17 @@ def build(segmentation: Segmentation, traits: Traits | None = None) -> Patient:
     middle = planes["midsagittal"]
     ribbon = unrolled(bones, Frame(middle.point, axes_from_left(middle.normal)))
     bones = open_foramina(bones, landmarks, ribbon)
-    region = region_map(bones, landmarks, planes, ribbon)
-    cortex = cortex_of(region, bones.grid)
-    body = body_of(segmentation, levels, bones, np.zeros(3))
-    _lay_disc(body, anatomy.axes, planes)
     asked = traits or Traits()
-    fractures = fractures_of(bones, landmarks, region, drawn_fractures(asked), asked.seed)
-    hounsfield = body.hounsfield
-    if hounsfield is None:
-        hounsfield = drawn_hounsfield(body, anatomy.axes, cortex, bones.grid)
-        sacrum = body.structures == Structure.SACRUM
-        hounsfield = crushed_hounsfield(hounsfield, body.grid, sacrum, fractures.values())
-    elif max(segmentation.spacing) > COARSE_MM:
-        hounsfield = shelled(body, cortex, bones.grid, max(segmentation.spacing))
+    with ThreadPoolExecutor(1) as aside:  # its kernels are serial, as all here
+        filled = aside.submit(body_of, segmentation, levels, bones, np.zeros(3))
+        region = region_map(bones, landmarks, planes, ribbon)
+        cortex = cortex_of(region, bones.grid)
+        body = filled.result()
+        _lay_disc(body, anatomy.axes, planes)
+        surfaces = aside.submit(_surfaces, bones, body)
+        fractures = fractures_of(bones, landmarks, region, drawn_fractures(asked), asked.seed)
+        spacing = max(segmentation.spacing)
+        hounsfield = _hounsfield(body, anatomy.axes, cortex, bones.grid, fractures, spacing)
     return Patient(
         name=segmentation.name,
         source=segmentation.source,
@@ -81,7 +89,7 @@ def build(segmentation: Segmentation, traits: Traits | None = None) -> Patient:
         cortex=cortex,
         cortex_assumed=True,
         region=region,
-        surfaces=_surfaces(bones, body),
+        surfaces=surfaces.result(),
         landmarks=landmarks,
         planes=planes,
         anatomy=anatomy,
@@ -89,6 +97,23 @@ def build(segmentation: Segmentation, traits: Traits | None = None) -> Patient:
         hazards=hazards_of(bones, landmarks, planes, ribbon, region),
         notes=segmentation.notes + _assumed(segmentation, landmarks),
     )
+
+
+def _hounsfield(
+    body: Body,
+    axes: FloatArray,
+    cortex: NDArray[np.float32],
+    bone: Grid,
+    fractures: Mapping[FractureName, Fracture],
+    spacing: float,
+) -> NDArray[np.int16]:
+    """HU on the body grid: the CT's, with its cortex drawn anew where it is coarse (`spacing` mm),
+    or drawn as a whole where there is none."""
+    if body.hounsfield is None:
+        drawn = drawn_hounsfield(body, axes, cortex, bone)
+        sacrum = body.structures == Structure.SACRUM
+        return crushed_hounsfield(drawn, body.grid, sacrum, fractures.values())
+    return shelled(body, cortex, bone, spacing) if spacing > COARSE_MM else body.hounsfield
 
 
 def _moved(
@@ -100,7 +125,7 @@ def _moved(
     """All three with `centre` (3,) as the new origin."""
     grid = replace(bones.grid, origin=_shifted(bones.grid.origin, centre))
     return (
-        replace(segmentation, origin=_shifted(segmentation.origin, centre), known={}),
+        replace(segmentation, origin=_shifted(segmentation.origin, centre), known={}, solids=None),
         replace(bones, grid=grid),
         {name: replace(mark, point=mark.point - centre) for name, mark in landmarks.items()},
     )

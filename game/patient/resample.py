@@ -14,7 +14,7 @@ from game.patient.distance import Distance, distance_of, on_grid, surface_points
 from game.patient.errors import PatientError
 from game.patient.patient import SIDES, Side, Structure
 from game.patient.redistance import redistanced
-from game.patient.segmentation import Bones, Segmentation
+from game.patient.segmentation import Bones, Level, Segmentation
 from game.patient.soft_tissue import BODY_HU, FAT_HU
 
 BONE_MM = 0.75  # voxel of the bone grid; DESIGN.md's cement grid
@@ -43,26 +43,6 @@ Index = tuple[int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
-class Level:
-    """One structure's smoothed signed distance, mm, at the source's own voxels within its box and
-    9 mm around it; `first` is the index of its first voxel. See `distance_of` for far values."""
-
-    first: Index
-    distance: Distance
-
-    def on(self, segmentation: Segmentation, grid: Grid, order: int = 1) -> Distance:
-        """Read at `grid`'s voxels, in the frame of `segmentation`; its edge goes on beyond it."""
-        origin = np.array(self.first) * segmentation.spacing + segmentation.origin
-        return on_grid(self.distance, _point(origin), segmentation.spacing, grid, order)
-
-    def box(self, segmentation: Segmentation) -> tuple[FloatArray, FloatArray]:
-        """Its first and last voxel's centre, mm."""
-        step = np.array(segmentation.spacing)
-        low = np.array(self.first) * step + segmentation.origin
-        return low, low + (np.array(self.distance.shape) - 1) * step
-
-
-@dataclass(frozen=True, eq=False)
 class Body:
     """What lies on the body grid: `structures` codes, `depth` mm of the nearest bone's signed
     distance (about 50 far away), the real `hounsfield` where there is a CT, and `levels`: each
@@ -77,7 +57,9 @@ class Body:
 
 def levels_of(segmentation: Segmentation) -> dict[Structure, Level]:
     """Every bone and the discs, as far up and down as a body may reach that has its S1 endplate
-    within 45 mm below and 15 mm above the sacrum's top; LPS mm."""
+    within 45 mm below and 15 mm above the sacrum's top; LPS mm. Or the source's own levels."""
+    if segmentation.solids is not None:
+        return dict(segmentation.solids.levels)
     boxes = _boxes(segmentation)
     if Structure.SACRUM not in boxes:
         return {}
@@ -114,6 +96,8 @@ def bones_of(segmentation: Segmentation, levels: Mapping[Structure, Level]) -> B
 
     The spine's is true near its surface only. Raises PatientError where sacrum, a hip bone or the
     spine is not there."""
+    if segmentation.solids is not None:
+        return segmentation.solids.bones
     low, high = _present(segmentation, levels, Structure.SACRUM).box(segmentation)
     origin = low + _PAD_MM - np.array([MARGIN_MM, VENTRAL_MM, MARGIN_MM])
     count = np.ceil((high - _PAD_MM + MARGIN_MM - origin) / BONE_MM).astype(int) + 1

@@ -2,7 +2,8 @@
 
 A source (an imported label map, the procedural sacrum) ends in a `Segmentation`; `build` takes one
 and derives a `Patient`, the same way for all. `Bones` is the step between: signed distances on a
-fine grid, which landmarks, regions and fractures are read from.
+fine grid, which landmarks, regions and fractures are read from. A source that knows its distances
+gives them as `Solids`, and nothing is measured on labels.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from game.geometry.grid import FloatArray, Grid, Point
-from game.patient.patient import Landmark, Side
+from game.patient.distance import on_grid
+from game.patient.patient import Landmark, Side, Structure
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +27,8 @@ class Segmentation:
     `origin` is the centre of voxel (0, 0, 0), scanner LPS mm; `spacing` mm along x, y, z.
     `structures` [x, y, z] holds `Structure` codes (body mask: everything but AIR), hips already
     told apart by side; `hounsfield` [x, y, z] where there is a CT, else None. `known` are
-    landmarks that the source is certain of (scanner LPS mm); the rest are found."""
+    landmarks that the source is certain of (scanner LPS mm); the rest are found. `solids`, where
+    the source has distances of its own, are taken for what the labels would have given."""
 
     name: str
     source: Literal["procedural", "ct", "labels"]
@@ -35,6 +38,7 @@ class Segmentation:
     hounsfield: NDArray[np.int16] | None
     known: Mapping[str, Landmark] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    solids: Solids | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,3 +54,32 @@ class Bones:
     hip: Mapping[Side, NDArray[np.float32]]
     spine: NDArray[np.float32]
     hip_surface: Mapping[Side, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """One structure's smoothed signed distance, mm, at the source's own voxels within its box and
+    some mm around it; `first` is the index of its first voxel. Far values may be short."""
+
+    first: tuple[int, int, int]
+    distance: NDArray[np.float32]
+
+    def on(self, segmentation: Segmentation, grid: Grid, order: int = 1) -> NDArray[np.float32]:
+        """Read at `grid`'s voxels, in the frame of `segmentation`; its edge goes on beyond it."""
+        x, y, z = (float(v) for v in self.box(segmentation)[0])
+        return on_grid(self.distance, (x, y, z), segmentation.spacing, grid, order)
+
+    def box(self, segmentation: Segmentation) -> tuple[FloatArray, FloatArray]:
+        """Its first and last voxel's centre, mm."""
+        step = np.array(segmentation.spacing)
+        low = np.array(self.first) * step + segmentation.origin
+        return low, low + (np.array(self.distance.shape) - 1) * step
+
+
+@dataclass(frozen=True, eq=False)
+class Solids:
+    """What a source with distances of its own has: `bones`, true distances around the sacrum, and
+    the `levels` of all other bones and the discs."""
+
+    bones: Bones
+    levels: Mapping[Structure, Level]

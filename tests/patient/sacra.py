@@ -25,9 +25,7 @@ LOW, HIGH = (-72.0, -40.0, -150.0), (72.0, 105.0, 42.0)
 def made(traits: Traits) -> tuple[Parameters, Grid, NDArray[np.float32]]:
     """Parameters, grid and field (n, m, l) of one person's sacrum."""
     parameters = parameters_of(draw(traits), traits)
-    x, y, z = (
-        np.arange(a, b, SPACING).astype(np.float32) for a, b in zip(LOW, HIGH, strict=True)
-    )
+    x, y, z = (np.arange(a, b, SPACING).astype(np.float32) for a, b in zip(LOW, HIGH, strict=True))
     values = sacrum(parameters, Bent.of(parameters), x, y, z).values
     return parameters, Grid(LOW, SPACING, (len(x), len(y), len(z))), values
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sacra import made
 
 from game.geometry.grid import FloatArray
 from game.patient.patient import SIDES
 from game.patient.procedural.bent import Bent
 from game.patient.procedural.sacral_landmarks import sacral_landmarks
 from game.patient.traits import Traits
-from sacra import made
 
 PEOPLE = [Traits(template=True), Traits(template=True, sex="male"), Traits(seed=3), Traits(seed=8)]
 
@@ -32,7 +32,9 @@ def test_rims_lie_on_the_bone_and_tunnels_are_open(traits: Traits) -> None:
             assert depths[f"foramen_s{n}_{side}"] > 1.0
             for name in (f"s{n}_lateral_{side}", f"s{n}_ventral_lateral_{side}"):
                 assert abs(depths[name]) < 2.5, name
-            assert abs(marks[f"s{n}_lateral_{side}"][0]) > abs(marks[f"foramen_s{n}_dorsal_{side}"][0])
+            assert abs(marks[f"s{n}_lateral_{side}"][0]) > abs(
+                marks[f"foramen_s{n}_dorsal_{side}"][0]
+            )
         assert abs(depths[f"si_caudal_{side}"]) < 2.5
 
 

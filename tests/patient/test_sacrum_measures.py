@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from sacra import made
 
 from game.patient.measuring import measure
 from game.patient.morphometry import published
@@ -14,7 +15,6 @@ from game.patient.procedural.bent import Bent
 from game.patient.procedural.sacral_landmarks import sacral_landmarks
 from game.patient.procedural.shaping import CONFLICTS
 from game.patient.traits import Sex, Traits
-from sacra import made
 
 HIPS = ("auricular_height", "interauricular_distance")  # need hip bones
 WITHIN = 0.5  # standard deviations

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from sacra import made, topology
 from skimage.measure import marching_cubes
 
 from game.patient.traits import Dysmorphism, Sex, Traits
-from sacra import made, topology
 
 
 def drawn(seed: int) -> Traits:

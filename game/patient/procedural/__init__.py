@@ -1,112 +1,116 @@
 """The embedded patient: a pelvis of the project's own making, from implicit solids.
 
-The model lives in its own axes (patient LPS at size 1); an individual is the model stretched: by
-`size` in all, by `breadth` across, and by a little more on one side than on the other.
+Bones are signed distances first, each sampled in a box of its own; labels are read off them. The
+sacrum comes first, the hips are seated on it, the spine stands on it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from numpy.typing import NDArray
 
-from game.patient.patient import Structure
+from game.geometry.grid import Grid
+from game.patient.distance import on_grid
+from game.patient.patient import SIDES, Side, Structure
 from game.patient.procedural.bent import Bent
 from game.patient.procedural.body import soft_body
-from game.patient.procedural.hips import hip
-from game.patient.procedural.landmarks import landmarks, sides
-from game.patient.procedural.parameters import Parameters, parameters_for
-from game.patient.procedural.sacrum import sacrum
-from game.patient.procedural.solids import FAR, Array
-from game.patient.procedural.spine import femur, vertebra
-from game.patient.segmentation import Segmentation
+from game.patient.procedural.draw import draw
+from game.patient.procedural.femur import thigh
+from game.patient.procedural.landmarks import landmarks
+from game.patient.procedural.parameters import Parameters
+from game.patient.procedural.pelvis import axes_of, hip_bone, placed, sacral_bone
+from game.patient.procedural.sampling import Bone, part_of, slices_of
+from game.patient.procedural.shaping import parameters_of
+from game.patient.procedural.spine import lumbar
+from game.patient.redistance import redistanced
+from game.patient.segmentation import Bones, Level, Segmentation, Solids
 from game.patient.traits import Traits
 
-# the volume's extent in model axes, mm: lower L4 to below the lesser trochanters
-LOW, HIGH = np.array([-190.0, -150.0, -185.0]), np.array([190.0, 125.0, 75.0])
-SACRUM_BOX = ((-66.0, 66.0), (-32.0, 95.0), (-135.0, 36.0))
-HIP_BOX = ((-4.0, 145.0), (-98.0, 86.0), (-182.0, 42.0))
-SPINE_BOX = ((-55.0, 55.0), (-75.0, 95.0), (-20.0, 80.0))
-FEMUR_BOX = ((55.0, 150.0), (-65.0, 15.0), (-190.0, -75.0))
-
-Axes = tuple[Array, Array, Array]
-Block = tuple[slice, slice, slice]
+# the volume's extent, mm from the S1 endplate's centre: L4 to below the lesser trochanters; whole
+# steps of 0.75, 1 and 1.5 mm from the midline, so that a symmetric person has symmetric voxels
+LOW, HIGH = np.array([-192.0, -150.0, -201.0]), np.array([192.0, 126.0, 90.0])
+SOFT_MM = 1.5  # about the step at which soft tissue is drawn; it is read at 3 mm (resample)
+HIPS: Mapping[Side, Structure] = {"left": Structure.HIP_LEFT, "right": Structure.HIP_RIGHT}
+FEMORA: Mapping[Side, Structure] = {"left": Structure.FEMUR_LEFT, "right": Structure.FEMUR_RIGHT}
 
 
-def procedural(traits: Traits, spacing: float = 1.0) -> Segmentation:
+def procedural(traits: Traits, spacing: float = 0.75) -> Segmentation:
     """The pelvis of a person, voxels of `spacing` mm. Equal traits give equal voxels.
 
     Raises ValueError for a spacing outside 0.4-3 mm (foramina close above, memory grows below)."""
     if not 0.4 <= spacing <= 3.0:
         raise ValueError(f"spacing is {spacing} mm; it must be 0.4 to 3 mm")
-    parameters = parameters_for(traits.seed)
+    measures = draw(traits)
+    parameters = parameters_of(measures, traits)
     bent = Bent.of(parameters)
-    scale = np.array([parameters.size * parameters.breadth, parameters.size, parameters.size])
-    count = np.ceil((HIGH - LOW) * scale / spacing).astype(int) + 1
-    origin = LOW * scale
-    axes = _model_axes(parameters, origin, count, spacing)
-    codes = soft_body(parameters, bent, *axes)
-    _put_bones(codes, parameters, bent, axes)
+    lattice = _lattice(spacing)
+    with ThreadPoolExecutor(2) as two:
+        soft = two.submit(_soft, lattice, parameters, bent)
+        sacrum = sacral_bone(parameters, bent)
+        poses = placed(traits, measures, parameters.sacral_slope, sacrum)
+        both = two.map(lambda side: hip_bone(side, poses[side], sacrum, lattice), SIDES)
+        hips = dict(zip(SIDES, both, strict=True))
+        column = two.submit(lumbar, measures, parameters, (sacrum, *hips.values()), lattice)
+        legs = two.map(lambda side: thigh(side, poses[side], hips[side], lattice), SIDES)
+        found = {Structure.SACRUM: sacrum, **{HIPS[side]: hips[side] for side in SIDES}}
+        found |= {**dict(zip(FEMORA.values(), legs, strict=True)), **column.result()}
+        true = two.map(lambda code: _true(found[code], sacrum.grid), HIPS.values())
+        codes = _written(soft.result(), found, lattice)
+        hip = dict(zip(SIDES, true, strict=True))
+    spine = on_grid(found[Structure.L5].field, *found[Structure.L5].place, sacrum.grid)
     return Segmentation(
         name=f"procedural-{traits.seed}",
         source="procedural",
-        origin=(float(origin[0]), float(origin[1]), float(origin[2])),
+        origin=lattice.origin,
         spacing=(spacing, spacing, spacing),
         structures=codes,
         hounsfield=None,
-        known=landmarks(parameters, bent),
+        known=landmarks(parameters, bent, poses),
         notes=(f"procedural pelvis, seed {traits.seed}: no real person's anatomy",),
+        solids=Solids(Bones(sacrum.grid, sacrum.field, hip, spine), _levels(found, lattice)),
     )
 
 
-def _model_axes(
-    parameters: Parameters, origin: NDArray[np.float64], count: NDArray[np.int64], spacing: float
-) -> Axes:
-    """The voxel-centre coordinates in the model's axes, float32."""
-    x, y, z = (o + spacing * np.arange(n) for o, n in zip(origin, count, strict=True))
-    left, right = sides(parameters)
-    x = np.where(x > 0, x / left, x / right)
-    return (
-        x.astype(np.float32),
-        (y / parameters.size).astype(np.float32),
-        (z / parameters.size).astype(np.float32),
-    )
+def _lattice(spacing: float) -> Grid:
+    x, y, z = (int(n) for n in np.ceil((HIGH - LOW) / spacing) + 1)
+    return Grid((float(LOW[0]), float(LOW[1]), float(LOW[2])), spacing, (x, y, z))
 
 
-def _put_bones(codes: NDArray[np.uint8], parameters: Parameters, bent: Bent, axes: Axes) -> None:
-    """Write discs, vertebrae, hips, femora and the sacrum over the soft body, in place."""
-    field = np.full(codes.shape, FAR, np.float32)
-    at = _block(axes, SACRUM_BOX)
-    field[at] = sacrum(parameters, bent, *_cut(axes, at)).values
-    _put_spine(codes, parameters, axes)
-    for sign, bone, thigh in (
-        (1.0, Structure.HIP_LEFT, Structure.FEMUR_LEFT),
-        (-1.0, Structure.HIP_RIGHT, Structure.FEMUR_RIGHT),
-    ):
-        own = (np.float32(sign) * axes[0], axes[1], axes[2])
-        at = _block(own, FEMUR_BOX)
-        codes[at][femur(parameters, *_cut(own, at)) < 0] = thigh
-        at = _block(own, HIP_BOX)
-        codes[at][hip(parameters, *_cut(own, at), field[at]) < 0] = bone
-    codes[field < 0] = Structure.SACRUM
+def _soft(lattice: Grid, parameters: Parameters, bent: Bent) -> NDArray[np.uint8]:
+    """The soft body's codes on the lattice, drawn at about every 1.5 mm."""
+    skip = max(1, round(SOFT_MM / lattice.spacing))
+    thin = soft_body(parameters, bent, *(a[::skip] for a in axes_of(lattice)))
+    at = [
+        np.minimum(np.arange(n) // skip, m - 1)
+        for n, m in zip(lattice.shape, thin.shape, strict=True)
+    ]
+    return np.asarray(thin[at[0]][:, at[1]][:, :, at[2]])
 
 
-def _put_spine(codes: NDArray[np.uint8], parameters: Parameters, axes: Axes) -> None:
-    at = _block(axes, SPINE_BOX)
-    own = _cut(axes, at)
-    for level, code in ((1, Structure.SPINE), (0, Structure.L5)):
-        bone, disc = vertebra(parameters, level, *own)
-        codes[at][disc < 0] = Structure.DISC
-        codes[at][bone.values < 0] = code
+def _true(bone: Bone, grid: Grid) -> NDArray[np.float32]:
+    return redistanced(on_grid(bone.field, *bone.place, grid), grid.spacing)
 
 
-def _block(axes: Axes, box: tuple[tuple[float, float], ...]) -> Block:
-    """The slices of the voxels inside a box."""
-    parts = []
-    for axis, (low, high) in zip(axes, box, strict=True):
-        where = np.flatnonzero((axis >= low) & (axis <= high))
-        parts.append(slice(int(where[0]), int(where[-1]) + 1))
-    return parts[0], parts[1], parts[2]
+def _written(
+    codes: NDArray[np.uint8], found: Mapping[Structure, Bone], lattice: Grid
+) -> NDArray[np.uint8]:
+    """`codes` with the bones written over them, discs first; they keep off each other."""
+    for code in sorted(found, key=lambda code: code != Structure.DISC):
+        bone = found[code]
+        part = part_of(lattice, bone.grid)
+        inside = bone.field < 0 if part == bone.grid else on_grid(bone.field, *bone.place, part) < 0
+        codes[slices_of(lattice, part)][inside] = code
+    return codes
 
 
-def _cut(axes: Axes, at: Block) -> Axes:
-    return axes[0][at[0]], axes[1][at[1]], axes[2][at[2]]
+def _levels(found: Mapping[Structure, Bone], lattice: Grid) -> Mapping[Structure, Level]:
+    """All but the sacrum, which has a grid of its own, as the segmentation's levels."""
+    levels: dict[Structure, Level] = {}
+    for code, bone in found.items():
+        if code != Structure.SACRUM:
+            x, y, z = slices_of(lattice, bone.grid)
+            levels[code] = Level((x.start, y.start, z.start), bone.field)
+    return levels

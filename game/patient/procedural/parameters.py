@@ -23,15 +23,11 @@ class Parameters:
     posterior wall of the vertebral bodies, s the length along that wall from the S1 endplate's
     posterior corner. The defaults are the mean form's."""
 
-    # whole: the first three are no longer used by the sacrum
-    size: float = 1.0
-    breadth: float = 1.0
-    left_breadth: float = 1.0
     sacral_slope: float = 40.0  # base angle 41.8+-6.1 F (Manipal), slope 24-55 (Mac-Thiong 2011)
 
     # the sacral axis: direction of s against straight down, towards posterior, relative to slope
     axis_s: Row = (-60.0, 40.0, 60.0, 75.0, 90.0, 105.0, 120.0, 140.0)
-    axis_angle: Row = (12.0, 12.0, 7.0, -8.0, -26.0, -44.0, -60.0, -72.0)  # form
+    axis_angle: Row = (6.0, 6.0, 1.0, -14.0, -32.0, -50.0, -66.0, -78.0)  # form
     end_s: float = END  # end of S5
 
     # surfaces (form.py): heights over knots
@@ -79,6 +75,3 @@ class Parameters:
     # sacroiliac joint: gap 2-4 mm (unverified), auricular height 56.2+-4.6 (PMC5799488)
     si_gap: float = 3.0
     si_end: float = 62.0
-
-    # hip bones, moved as a whole so that PSIS (-21.5, 66.0) and PIIS (-50.8, 48.1) fit [M]
-    hip_shift: Row = (0.0, 4.0, -5.0)

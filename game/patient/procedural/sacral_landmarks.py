@@ -74,11 +74,12 @@ class _Places:
         }
 
     def si_caudal(self, sign: int) -> Point:
-        """The lowest place of the joint, on the dorsal edge of the lateral margin."""
+        """The lowest place of the joint, half-way from front to back of the lateral margin."""
         s = self.parameters.si_end
         hand = self.parameters.stretch[0 if sign > 0 else 1]
-        x = self.reliefs[3].at(-12.0, s) * hand - 0.5
-        return self.bent.point(sign * x, self._height(1, x / hand, s), s)
+        margin = self.reliefs[3].at(-16.0, s) - 2.0
+        p = 0.5 * (self._height(0, margin, s) + self._height(1, margin, s))
+        return self.bent.point(sign * hand * self.reliefs[3].at(p, s), p, s)
 
     def _height(self, which: int, x: float, s: float) -> float:
         return self.reliefs[which].at(abs(x), s)

@@ -1,92 +1,171 @@
-"""L5, L4, their discs, and the upper femora: plain solids for the X-ray picture."""
+"""L5 and L4 with their discs, stacked on the S1 endplate by the drawn lordosis.
+
+A vertebra's frame: x to the left, v backwards, w upwards, its origin at the middle of its lower
+endplate, mm. Proportions follow the S1 endplate's drawn depth; the rest is form.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
+from game.geometry.grid import Grid
+from game.patient.patient import Structure
+from game.patient.procedural.draw import Measures
 from game.patient.procedural.parameters import Parameters
-from game.patient.procedural.solids import (
-    Array,
-    Field,
-    Solid,
-    Space,
-    cone,
-    smooth_max,
+from game.patient.procedural.sampling import Bone, bone_of
+from game.patient.procedural.solids import Array, Triple, cone, smooth_max, smooth_min
+
+BODY_MM, DISC_MM = 27.0, 11.0  # heights in the middle, L4 and L5 and the discs below (form)
+DISC_SHARE = 0.6  # of a segment's lordosis in its disc, the rest in the vertebra (form)
+UPPER_SHARE = 0.75  # of L5-S1's lordosis, at L4-5 (form)
+BREADTH = 0.76  # half breadth of a body against its depth: S1's 50 [U] and 33.4 mm [M]
+APART_MM = 1.5  # between neighbouring bones: facet cartilage (form)
+DISH_MM, WAIST = 1.3, 0.11  # hollow of the endplates, narrowing of the body (form)
+# The arch's parts behind the posterior wall: start, end (x, v from the wall, w), radii, rounding.
+Part = tuple[Triple, Triple, float, float, float]
+ARCH: tuple[Part, ...] = (
+    ((17.5, -4.0, 19.0), (18.5, 9.0, 18.0), 7.0, 6.0, 3.0),  # pedicle
+    ((20.0, 11.0, 22.0), (21.5, 12.5, 33.0), 6.0, 4.5, 3.0),  # superior articular process
+    ((19.0, 12.0, 17.0), (17.0, 18.5, -6.0), 5.5, 4.5, 3.0),  # isthmus, inferior process
+    ((15.0, 15.0, 13.0), (1.0, 24.0, 8.0), 4.5, 4.0, 3.0),  # lamina
 )
-
-BODY_HEIGHT = 27.0  # mm, L4 and L5, middle (form)
-DISC = (11.0, 11.0)  # mm, L5/S1 and L4/5, middle (form)
-LORDOSIS = np.radians(21.6)  # L5-S1 21.6+-7.7 (s41598-022-21840-x); L4-5 taken as the same
-
-
-def vertebra(
-    parameters: Parameters, level: int, x: Array, y: Array, z: Array
-) -> tuple[Field, Array]:
-    """Bone field of L5 (`level` 0) or L4 (1), and the field (n, m, l) of the disc under it."""
-    v, w = _frame(parameters, level, y, z)
-    field = Field.empty(Space(x, v, w))
-    field.add(_body(0.0, BODY_HEIGHT), ((-32.0, 32.0), (-22.0, 22.0), (-4.0, 34.0)), 1.0)
-    _add_arch(field)
-    disc = Field.empty(Space(x, v, w))
-    disc.add(_wedge(DISC[level]), ((-32.0, 32.0), (-22.0, 22.0), (-22.0, 4.0)), 1.0)
-    return field, disc.values
-
-
-def _frame(parameters: Parameters, level: int, y: Array, z: Array) -> tuple[Array, Array]:
-    """Coordinates (m, l) in a vertebra's frame: v backwards, w up, origin on its lower endplate."""
-    tilt, at = np.radians(parameters.sacral_slope), np.zeros(2)
-    for step in range(level + 1):
-        rise = DISC[step] + (BODY_HEIGHT if step else 0.0)
-        middle = tilt - 0.5 * LORDOSIS * (1.0 if step == 0 else 1.4)
-        at = at + rise * np.array([-np.sin(middle), np.cos(middle)])
-        tilt -= LORDOSIS * (0.8 if step == 0 else 1.0)
-    dy, dz = y[:, None] - at[0], z[None, :] - at[1]
-    v, w = dy * np.cos(tilt) + dz * np.sin(tilt), dz * np.cos(tilt) - dy * np.sin(tilt)
-    return v.astype(np.float32), w.astype(np.float32)
+TRANSVERSE: tuple[Part, Part] = (  # of L5, thick and short, and of L4, slender
+    ((20.0, 7.0, 20.0), (45.0, 9.0, 24.0), 7.0, 4.0, 4.0),
+    ((20.0, 9.0, 19.0), (48.0, 14.0, 22.0), 5.0, 3.5, 4.0),
+)
+SPINOUS: tuple[tuple[Part, ...], ...] = (
+    (
+        ((0.0, 24.0, 9.0), (0.0, 40.0, 3.0), 4.0, 4.5, 3.0),
+        ((0.0, 25.0, 4.0), (0.0, 38.0, -3.0), 3.0, 4.0, 3.0),
+    ),
+    (
+        ((0.0, 24.0, 11.0), (0.0, 46.0, 7.0), 4.0, 4.5, 3.0),
+        ((0.0, 25.0, 4.0), (0.0, 45.0, -2.0), 3.0, 4.0, 3.0),
+    ),
+)
+_REACH = ((-56.0, 56.0), (-24.0, 72.0), (-16.0, 48.0))  # of a vertebra, its own frame, mm
+_DISC_REACH = ((-32.0, 32.0), (-24.0, 24.0), (-20.0, 6.0))
 
 
-def _body(low: float, high: float) -> Solid:
-    def distance(x: Array, v: Array, w: Array) -> Array:
-        t = np.clip((w - low) / (high - low), 0, 1)
-        waist = 1.0 - 0.1 * 4 * t * (1 - t)
-        level = np.sqrt((x / 25.0) ** 2 + (v / 16.5) ** 2) / waist
-        ends = np.maximum(low - w, w - high)
-        round_side = np.asarray((level - 1) * 17.0, np.float32)
-        return smooth_max(round_side, np.asarray(ends, np.float32), 2.0)
+@dataclass(frozen=True)
+class Stand:
+    """Where a vertebra stands in the mid-sagittal plane: its origin's y and z, LPS mm, and its
+    lower endplate's slope, radian; `wedge` of its body and of the disc below, radian."""
 
-    return distance
+    y: float
+    z: float
+    slope: float
+    wedge: float
+    disc_wedge: float
+
+    def own(self, y: Array, z: Array) -> tuple[Array, Array]:
+        """v and w of points, mm."""
+        c, s = np.float32(np.cos(self.slope)), np.float32(np.sin(self.slope))
+        dy, dz = y - np.float32(self.y), z - np.float32(self.z)
+        return c * dy + s * dz, c * dz - s * dy
+
+    def above(self, lordosis: float) -> Stand:
+        """The vertebra on the disc on this one, in a segment of `lordosis` radian."""
+        return _on(self.y, self.z, self.slope, self.wedge, BODY_MM, lordosis)
 
 
-def _wedge(height: float) -> Solid:
-    """A disc reaching down past the endplate below; the bone that follows covers the excess."""
-
-    def distance(x: Array, v: Array, w: Array) -> Array:
-        level = np.sqrt((x / 24.5) ** 2 + (v / 16.0) ** 2)
-        ends = np.maximum(w - 0.5, -w - height - 6.0)
-        return smooth_max(np.asarray((level - 1) * 16.0, np.float32), ends.astype(np.float32), 2.0)
-
-    return distance
+def _on(y: float, z: float, slope: float, wedge: float, rise: float, lordosis: float) -> Stand:
+    middle = slope - 0.5 * wedge
+    y, z, slope = y - rise * np.sin(middle), z + rise * np.cos(middle), slope - wedge
+    disc = DISC_SHARE * lordosis
+    middle = slope - 0.5 * disc
+    y, z = y - DISC_MM * np.sin(middle), z + DISC_MM * np.cos(middle)
+    return Stand(float(y), float(z), float(slope - disc), lordosis - disc, disc)
 
 
-def _add_arch(field: Field) -> None:
+def stands(measures: Measures, parameters: Parameters) -> tuple[Stand, Stand]:
+    """L5 and L4 on this S1 endplate."""
+    lordosis = float(np.radians(measures["lordosis_l5_s1"]))
+    slope = float(np.radians(parameters.sacral_slope))
+    fifth = _on(0.0, 0.0, slope, 0.0, 0.0, lordosis)
+    return fifth, fifth.above(UPPER_SHARE * lordosis)
+
+
+def lumbar(
+    measures: Measures, parameters: Parameters, others: Sequence[Bone], lattice: Grid
+) -> Mapping[Structure, Bone]:
+    """L5, L4 (as SPINE) and both discs on their parts of the lattice, kept off `others`."""
+    depth = parameters.s1_depth
+    places = stands(measures, parameters)
+    fifth = _vertebra(places[0], 0, depth, others, lattice)
+    fourth = _vertebra(places[1], 1, depth, [*others, fifth], lattice)
+    return {
+        Structure.L5: fifth,
+        Structure.SPINE: fourth,
+        Structure.DISC: _discs(places, depth, lattice),
+    }
+
+
+def _vertebra(
+    stand: Stand, level: int, depth: float, others: Sequence[Bone], lattice: Grid
+) -> Bone:
+    def solid(x: Array, y: Array, z: Array) -> Array:
+        v, w = stand.own(y, z)
+        bone = smooth_min(_body(stand, depth, x, v, w), _arch(level, depth, np.abs(x), v, w), 3.0)
+        for other in others:
+            bone = smooth_max(bone, np.float32(APART_MM) - other.at(x, y, z), 0.5)
+        return bone
+
+    return bone_of(solid, lattice, *_corners([stand], _REACH))
+
+
+def _body(stand: Stand, depth: float, x: Array, v: Array, w: Array) -> Array:
+    deep, wide = 0.5 * depth + 0.5, BREADTH * depth
+    top = (w - BODY_MM + v * np.float32(np.tan(stand.wedge))) * np.float32(np.cos(stand.wedge))
+    t = np.clip(w / BODY_MM, 0, 1)
+    hollow = v + 2.5 * np.exp(-((x / 10.0) ** 2)) * (v > 0)
+    level = np.sqrt((x / wide) ** 2 + (hollow / deep) ** 2)
+    side = (level / (1.0 - 4.0 * WAIST * t * (1.0 - t)) - 1.0) * deep
+    dish = DISH_MM * np.clip(1.0 - (level / 0.8) ** 2, 0, 1)
+    ends = np.maximum(-w, top) + dish
+    return smooth_max(side.astype(np.float32), ends.astype(np.float32), 2.0)
+
+
+def _arch(level: int, depth: float, aside: Array, v: Array, w: Array) -> Array:
     """Pedicles, articular and transverse processes, laminae, spinous process."""
-    for side in (-1.0, 1.0):
-        field.add(*cone((side * 15.0, 12.0, 18.0), (side * 17.0, 26.0, 17.0), 6.5, 6.0), 3.0)
-        field.add(*cone((side * 18.0, 28.0, 22.0), (side * 19.0, 30.0, 32.0), 6.0, 4.5), 3.0)
-        field.add(*cone((side * 18.0, 28.0, 16.0), (side * 17.5, 33.0, -6.0), 5.5, 4.5), 3.0)
-        field.add(*cone((side * 18.0, 24.0, 19.0), (side * 44.0, 26.0, 22.0), 5.0, 3.5), 4.0)
-        field.add(*cone((side * 16.0, 30.0, 12.0), (0.0, 40.0, 8.0), 4.5, 4.0), 3.0)
-    field.add(*cone((0.0, 40.0, 9.0), (0.0, 62.0, 2.0), 4.0, 4.5), 3.0)
-    field.add(*cone((0.0, 42.0, 3.0), (0.0, 60.0, -3.0), 3.0, 3.5), 3.0)
+    behind = v - np.float32(0.5 * depth)
+    arch = np.full(aside.shape, np.inf, np.float32)
+    for start, end, wide, narrow, k in (*ARCH, TRANSVERSE[level], *SPINOUS[level]):
+        part = cone(start, end, wide, narrow)[0](aside, behind, w)
+        arch = part if np.isinf(arch).any() else smooth_min(arch, part, k)
+    return arch
 
 
-def femur(parameters: Parameters, x: Array, y: Array, z: Array) -> Array:
-    """The left upper femur's field (n, m, l); the right one is the same on mirrored axes."""
-    dx, dy, dz = (np.float32(v) for v in parameters.hip_shift)
-    grids = np.meshgrid(y - dy, z - dz, indexing="ij")
-    field = Field.empty(Space(x - dx, *(np.ascontiguousarray(g) for g in grids)))
-    field.add(*cone((86.0, -33.0, -103.5), (86.0, -33.0, -103.5), 22.5, 22.5), 1.0)
-    field.add(*cone((88.0, -33.0, -105.0), (122.0, -24.0, -128.0), 14.0, 15.0), 5.0)
-    field.add(*cone((128.0, -14.0, -117.0), (124.0, -22.0, -140.0), 12.0, 15.0), 6.0)
-    field.add(*cone((124.0, -22.0, -140.0), (112.0, -24.0, -230.0), 16.0, 13.5), 6.0)
-    return field.values
+def _discs(places: tuple[Stand, Stand], depth: float, lattice: Grid) -> Bone:
+    def solid(x: Array, y: Array, z: Array) -> Array:
+        fields = [_disc(stand, depth, x, *stand.own(y, z)) for stand in places]
+        return np.minimum(*fields)
+
+    return bone_of(solid, lattice, *_corners(places, _DISC_REACH))
+
+
+def _disc(stand: Stand, depth: float, x: Array, v: Array, w: Array) -> Array:
+    """Between the endplates and a little into them; the bones are written over the excess."""
+    level = np.sqrt((x / (BREADTH * depth)) ** 2 + (v / (0.5 * depth)) ** 2) / 0.95
+    wedge = np.float32(np.tan(stand.disc_wedge))
+    ends = np.maximum(w - 1.5, -w - DISC_MM - 2.5 + v * wedge)
+    return smooth_max(
+        ((level - 1.0) * 0.5 * depth).astype(np.float32), ends.astype(np.float32), 2.0
+    )
+
+
+def _corners(places: Sequence[Stand], reach: tuple[tuple[float, float], ...]) -> list[np.ndarray]:
+    """The LPS box, mm, that holds the own boxes of vertebrae."""
+    (x0, x1), v, w = reach
+    points = []
+    for stand in places:
+        c, s = np.cos(stand.slope), np.sin(stand.slope)
+        for a in v:
+            for b in w:
+                points.append((x0, stand.y + c * a - s * b, stand.z + s * a + c * b))
+                points.append((x1, points[-1][1], points[-1][2]))
+    at = np.array(points)
+    return [at.min(axis=0), at.max(axis=0)]

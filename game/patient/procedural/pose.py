@@ -1,0 +1,185 @@
+"""Where a person's hip bones lie: which point of the model is at a point of the patient.
+
+The model's frame is that of the anterior pelvic plane (APP: both anterior superior iliac spines and
+pubic tubercles lie in it). In it the S1 endplate has the drawn inclination, and the posterior
+spines their drawn places; the pelvic tilt turns it into the prone patient's LPS, so that the
+endplate has the drawn base angle. Moves of named points are spread by thin-plate splines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import RBFInterpolator
+
+from game.patient.patient import SIDES, Side
+from game.patient.procedural.draw import Measures
+from game.patient.procedural.reading import moved
+from game.patient.procedural.solids import Array
+from game.patient.traits import Sex, Traits
+
+# Points of the mean left hip bone (hip_tables), mm, read off its surface; named where the patient
+# has the landmark.
+POINTS: Mapping[str, tuple[float, float, float]] = {
+    "psis": (44.9, 64.1, -13.9),
+    "piis": (49.4, 51.1, -40.7),
+    "asis": (112.3, -73.8, -36.1),
+    "pubic_tubercle": (17.0, -73.8, -124.1),
+    "crest": (92.8, 11.2, 33.5),
+    "tubercle of the crest": (134.5, -28.3, 8.5),
+    "auricle in front": (55.0, 5.0, -13.0),
+    "auricle behind": (55.0, 32.0, -28.0),
+    "notch": (61.8, 0.0, -59.5),
+    "ischial spine": (51.0, 29.5, -104.0),
+    "ischial tuberosity": (56.4, 19.0, -167.3),
+    "acetabulum": (79.9, -22.7, -108.9),
+    "symphysis above": (2.1, -61.8, -124.1),
+    "symphysis below": (3.9, -42.1, -146.7),
+    "ramus": (30.0, -20.0, -160.0),
+}
+# What makes a female bone of the mean one, mm; the opposite makes a male one. The directions are
+# the textbook's (a wider subpubic angle, tuberosities and spines apart, a lower symphysis and
+# crest, a wider notch, wings that flare); the amounts are project choices.
+FEMALE: Mapping[str, tuple[float, float, float]] = {
+    "asis": (2.0, 0.0, 0.0),
+    "crest": (1.5, 0.0, -3.0),
+    "tubercle of the crest": (2.5, 0.0, -2.0),
+    "notch": (1.0, -1.0, 1.0),
+    "ischial spine": (4.0, 1.0, 0.0),
+    "ischial tuberosity": (7.0, 1.0, 2.0),
+    "acetabulum": (2.0, 0.0, 0.0),
+    "symphysis below": (0.0, -1.0, 3.0),
+    "ramus": (4.0, -1.0, 4.0),
+}
+SIZE: Mapping[Sex, float] = {"female": 0.98, "male": 1.03}  # against the mean; project choice
+SIZE_SD = 0.025  # project choice
+POSTERIOR: Mapping[Sex, Mapping[str, float]] = {  # of the S1 endplate's centre, mm [M], no
+    "male": {"psis": 68.0, "piis": 55.0},  # deviation was given
+    "female": {"psis": 66.0, "piis": 48.1},
+}
+FORM_SD, SIDE_SD = 1.5, 0.5  # mm a point of the model is off, both sides alike and apart; project
+# choices
+GAP, GAP_SD, GAPS = 3.0, 0.35, (2.2, 3.8)  # mm: the SI joint space is 2-4 mm [U]
+_MEASURED = ("psis", "piis")
+_MIDLINE = ("pubic_tubercle", "symphysis above", "symphysis below")  # a wider sacrum leaves them
+_STEP = 6.0  # mm of the lattice on which the splines are evaluated
+_REACH = ((-20.0, 175.0), (-125.0, 115.0), (-215.0, 80.0))  # of that lattice, mm
+
+
+@dataclass(frozen=True, eq=False)
+class Pose:
+    """One side's hip bone, on axes mirrored for the right one so that x runs to lateral.
+
+    `tilt` radian turns the APP's frame into LPS about x; `names` of POINTS lie at `places` (n, 3)
+    of the APP's frame, origin at the S1 endplate's centre, mm; `gap` of the joint, mm."""
+
+    tilt: float
+    places: Mapping[str, NDArray[np.float64]]
+    gap: float
+
+    def place(self, name: str) -> NDArray[np.float64]:
+        """Where a point of the model lies (3,), mirrored LPS mm."""
+        x, y, z = self.places[name]
+        c, s = np.cos(self.tilt), np.sin(self.tilt)
+        return np.array([x, c * y - s * z, s * y + c * z])
+
+    def model(self, x: Array, y: Array, z: Array) -> tuple[Array, Array, Array]:
+        """The model's points (n,) that lie at mirrored LPS points (n,), mm."""
+        c, s = np.float32(np.cos(self.tilt)), np.float32(np.sin(self.tilt))
+        app = (x, c * y + s * z, c * z - s * y)
+        return moved(self._moves, tuple(low for low, _ in _REACH), _STEP, app)
+
+    @cached_property
+    def _moves(self) -> Array:
+        """From a place to the model's point there, mm, [x, y, z, 3] on the lattice."""
+        places = np.array(list(self.places.values()))
+        back = np.array([POINTS[name] for name in self.places]) - places
+        axes = [np.arange(low, high + _STEP, _STEP) for low, high in _REACH]
+        lattice = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+        spline = RBFInterpolator(places, back, kernel="thin_plate_spline", smoothing=0.0)
+        return np.asarray(spline(lattice.reshape(-1, 3)).reshape(lattice.shape), np.float32)
+
+
+Flank = Callable[[float, float], float]
+
+
+def poses(
+    traits: Traits, measures: Measures, slope: float, flanks: Mapping[Side, Flank]
+) -> Mapping[Side, Pose]:
+    """Both hip bones of a person whose S1 endplate slopes by `slope` degrees in prone LPS.
+
+    `flanks` give how far lateral, mm, the sacrum reaches on a side at (y, z), LPS mm."""
+    random = np.random.default_rng([traits.seed, 0x41B])
+    count = 0.0 if traits.template else 1.0
+    size = SIZE[traits.sex] * (1.0 + count * SIZE_SD * _drawn(random))
+    form = {name: count * FORM_SD * _drawn3(random) for name in POINTS}
+    gap = GAP + count * GAP_SD * _drawn(random)
+    tilt = float(np.radians(slope - measures["endplate_inclination"]))
+    made = {}
+    for side in SIDES:
+        own = {name: form[name] + count * SIDE_SD * _drawn3(random) for name in POINTS}
+        start = _shaped(traits.sex, size, own)
+        placed = _by_measures(start, traits.sex, measures)
+        pose = Pose(tilt, placed, float(np.clip(gap, *GAPS)))
+        made[side] = _seated(pose, flanks[side])
+    return made
+
+
+def _drawn(random: np.random.Generator) -> float:
+    return float(np.clip(random.standard_normal(), -2.3, 2.3))
+
+
+def _drawn3(random: np.random.Generator) -> NDArray[np.float64]:
+    return np.clip(random.standard_normal(3), -2.3, 2.3)
+
+
+Places = Mapping[str, NDArray[np.float64]]
+
+
+def _shaped(sex: Sex, size: float, own: Places) -> Places:
+    """The model's points of one sex and person; those that carry the APP keep it."""
+    sign = 1.0 if sex == "female" else -1.0
+    nothing = np.zeros(3)
+    places = {}
+    for name, point in POINTS.items():
+        move = sign * np.array(FEMALE.get(name, nothing)) + own[name]
+        if name in ("asis", "pubic_tubercle"):
+            move[1] = 0.0
+        if name in _MIDLINE:
+            move[0] = 0.0
+        places[name] = size * np.array(point) + move
+    return places
+
+
+def _by_measures(places: Places, sex: Sex, measures: Measures) -> Places:
+    """Moved up and back as a whole, and the posterior spines by the rest, to their measures."""
+    goals = {
+        name: np.array(
+            [0.5 * measures[f"inter_{name}"], POSTERIOR[sex][name], measures[f"{name}_cranial"]]
+        )
+        for name in _MEASURED
+    }
+    whole = np.mean([goals[name] - places[name] for name in _MEASURED], axis=0) * [0, 1, 1]
+    return {name: goals.get(name, point + whole) for name, point in places.items()}
+
+
+def _seated(pose: Pose, flank: Flank) -> Pose:
+    """Moved aside so that the auricular surface lies the joint's gap off the sacrum's flank; the
+    symphysis stays, and the posterior spines keep their measures."""
+    marks = ("auricle in front", "auricle behind")
+    lateral = {}
+    for name in marks:
+        _, y, z = pose.place(name)
+        lateral[name] = flank(float(y), float(z)) + pose.gap
+    aside = np.mean([lateral[name] - pose.places[name][0] for name in marks])
+    places = {}
+    for name, point in pose.places.items():
+        fixed = name in _MIDLINE or name in _MEASURED
+        places[name] = point + np.array([0.0 if fixed else aside, 0.0, 0.0])
+    for name in marks:
+        places[name][0] = lateral[name]
+    return Pose(pose.tilt, places, pose.gap)
