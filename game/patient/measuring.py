@@ -162,14 +162,13 @@ def _auricular(s: Subject, surface: FloatArray) -> dict[str, float]:
 
 
 def _body(s: Subject) -> dict[str, float]:
-    """S1's depths in planes parallel to its endplate; its lower end at the first transverse line,
-    the ventral ridge nearest to the S1 foramina."""
+    """S1's depths in planes parallel to its endplate, and its heights to its lower border."""
     found = {"s1_depth": float(np.linalg.norm(s.at("promontory") - s.at("s1_posterior_corner")))}
     r = np.arange(-30.0, 30.0, STEP_MM)
     for below in (8, 15):
         line = s.centre - below * s.up + r[:, None] * s.back
         found[f"body_depth_{below}"] = _run(s.depth(line) < 0, len(r) // 2)
-    if s.has("sacrum_caudal", "foramen_s1_left", "foramen_s1_right"):
+    if s.has("s1_inferior_anterior", "s1_inferior_posterior"):
         front, behind = _lower_end(s)
         found["s1_height_anterior"] = float(np.linalg.norm(front - s.at("promontory")))
         found["s1_height_posterior"] = float(np.linalg.norm(behind - s.at("s1_posterior_corner")))
@@ -178,23 +177,15 @@ def _body(s: Subject) -> dict[str, float]:
 
 
 def _lower_end(s: Subject) -> tuple[FloatArray, FloatArray]:
-    """Ventral and dorsal end (3,) of S1's lower border in the midsagittal plane."""
-    line = _ventral_line(s)
-    middle = 0.5 * (s.at("foramen_s1_left") + s.at("foramen_s1_right"))
-    nearest = int(np.argmin(np.linalg.norm(line - middle, axis=1)))
-    first, last = max(nearest - 10, 1), min(nearest + 11, len(line) - 2)
-    reach = np.minimum(12, np.minimum(np.arange(len(line)), len(line) - 1 - np.arange(len(line))))
-    n = np.arange(first, last)
-    chord = 0.5 * (line[n - reach[n]] + line[n + reach[n]])
-    ridge = int(n[np.argmax((chord - line[n]) @ s.back)])
-    front = line[ridge]
-    tangent = line[min(ridge + 8, len(line) - 1)] - line[max(ridge - 8, 0)]
-    inward = np.cross(tangent / np.linalg.norm(tangent), s.left)
-    inward *= np.sign(inward @ s.back)
-    r = np.arange(0.5, 45.0, STEP_MM)
+    """Ventral and dorsal end (3,) of S1's lower border, midsagittal: where the bone begins and ends
+    on the line through its two landmarks."""
+    front, behind = s.at("s1_inferior_anterior"), s.at("s1_inferior_posterior")
+    inward = (behind - front) / np.linalg.norm(behind - front)
+    r = np.arange(-8.0, np.linalg.norm(behind - front) + 8.0, STEP_MM)
     inside = s.depth(front + r[:, None] * inward) < 0
-    out = int(np.argmin(inside)) if not inside.all() else len(r) - 1
-    return front, front + r[out] * inward
+    first = int(inside.argmax())
+    last = first + int(np.argmin(np.append(inside[first:], False))) - 1
+    return front + r[first] * inward, front + r[last] * inward
 
 
 def _alae(s: Subject) -> dict[str, float]:
@@ -332,7 +323,7 @@ def _hiatus(s: Subject) -> dict[str, float]:
     apex, end = s.at("hiatus_apex"), s.at("sacrum_caudal")
     down = (end - apex) / np.linalg.norm(end - apex)
     inward = np.cross(down, s.left)
-    inward *= -np.sign(inward @ s.back)
+    inward *= np.sign(inward @ (s.at("promontory") - apex))
     r = np.arange(0.0, 15.0, STEP_MM)
     free = s.depth(apex + 0.5 * down + r[:, None] * inward) > 0
     first = int(free.argmax())

@@ -65,6 +65,7 @@ class Parameters:
     foramen_dorsal_x: tuple[Row, Row] = ((22.9, 22.0, 22.0, 21.0),) * 2
     foramen_dorsal_s: tuple[Row, Row] = ((29.0, 55.5, 77.0, 95.0),) * 2
     fused_discs: Row = (23.5, 55.0, 76.0, 93.0)  # transverse lines, S1/S2 to S4/S5 (form)
+    s1_height_behind: float = 21.5  # s of S1's lower end on the canal's front wall
     ridge: Row = (2.6, 1.2, 1.0, 0.7)  # mm that they stand out (form)
 
     # dysmorphism (Traits): how steep the alae are, knobs on them, a cleft, or a fused fifth process

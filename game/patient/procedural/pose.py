@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 
 from game.patient.patient import SIDES, Side
+from game.patient.morphometry import published
 from game.patient.procedural.draw import Measures
 from game.patient.procedural.reading import moved
 from game.patient.procedural.solids import Array
@@ -166,14 +167,19 @@ def _shaped(sex: Sex, size: float, own: Places) -> Places:
 
 def _by_measures(places: Places, sex: Sex, measures: Measures) -> Places:
     """Moved up and back as a whole, and the posterior spines by the rest, to their measures."""
-    goals = {
-        name: np.array(
-            [0.5 * measures[f"inter_{name}"], POSTERIOR[sex][name], measures[f"{name}_cranial"]]
-        )
-        for name in _MEASURED
-    }
+    goals = {name: _spine(name, sex, measures) for name in _MEASURED}
     whole = np.mean([goals[name] - places[name] for name in _MEASURED], axis=0) * [0, 1, 1]
     return {name: goals.get(name, point + whole) for name, point in places.items()}
+
+
+def _spine(name: str, sex: Sex, measures: Measures) -> NDArray[np.float64]:
+    """A posterior spine (3,) at its drawn height, as far from the endplate's centre as published:
+    pelves differ in how they are inclined more than in their build (no covariance is published)."""
+    mean = next(row.mean[sex] for row in published() if row.id == f"{name}_cranial")
+    cranial = measures[f"{name}_cranial"]
+    away = np.hypot(POSTERIOR[sex][name], mean)
+    posterior = np.sqrt(max(away**2 - cranial**2, 0.25 * away**2))
+    return np.array([0.5 * measures[f"inter_{name}"], posterior, cranial])
 
 
 def _seated(pose: Pose, flank: Flank) -> Pose:

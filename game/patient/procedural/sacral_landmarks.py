@@ -55,7 +55,11 @@ class _Places:
         """Landmarks in the midline."""
         end, apex = self.parameters.end_s, self.parameters.hiatus_apex
         front = self._height(0, 0.0, end)
+        line = self.parameters.fused_discs[0]
+        ridge = self._height(0, 0.0, line) - self.parameters.ridge[0]
         return {
+            "s1_inferior_anterior": self.bent.point(0.0, ridge, line),
+            "s1_inferior_posterior": self.bent.point(0.0, 0.0, self.parameters.s1_height_behind),
             "hiatus_apex": self.bent.point(0.0, canal_roof(self.parameters, apex), apex),
             "sacrum_caudal": self.bent.point(0.0, front, end),
             "coccyx_tip": self.bent.point(0.0, *coccyx_tip(self.parameters)),

@@ -35,16 +35,12 @@ RIMS = (-0.8, 0.6, 6.5)  # mm by which rims and hollows shorten the bone between
 # (measured on the template)
 PITCH = (0.6, 1.2, 0.2)  # mm by which what one sees through lies nearer than the tunnels (likewise)
 BEHIND = 2.0  # mm that the posterior S1 foramen lies below its tunnel's middle (form)
-HEIGHTS = (28.5, 21.5)  # mm in front and behind, S1's body in the mean form (Manipal, both sexes)
 LEAST_S5 = 9.5  # mm of bone along the axis below the middle of the last foramen (form)
 OFF_LEVEL = 6.0  # mm along the axis between a foramen's two openings at most (project choice)
 STEEP = 7.0  # mm that a dysmorphic ala lies lower in front and at its side (form)
-MOST_MOVE = 9.0  # mm that a front is moved at most (project choice)
+MOST_MOVE = 14.0  # mm that a front is moved at most (project choice)
 
 CONFLICTS: Mapping[str, str] = {
-    "s1_height_anterior": "with the [M] depths 8 and 15 mm below the endplate S1's front slants so "
-    "much that a line 28 mm below the promontory leaves a body too low behind",
-    "s1_height_posterior": "the same: what the front's slant adds in front it takes off behind",
     "corridor_s1": "13.1 mm (Wagner 2017); 16 real sacra, measured as here, have 18.8+-4.0, and "
     "the [M] depths of the ala leave no lower top",
     "corridor_s2": "the foramina's pitch of 25.8 mm less their published heights leaves more",
@@ -57,10 +53,10 @@ def parameters_of(measures: Measures, traits: Traits) -> Parameters:
     the sides differ by, from the traits."""
     levels = _levels(measures)
     dials = Dials(levels=levels, end=levels[3] + END - LEVELS[3], half=0.5 * measures["breadth"])
-    dials = replace(dials, line=_first_line(measures))
     dials = _bent(dials, measures)
     for _ in range(ROUNDS):
         dials = _turned(dials, measures)
+    dials = replace(dials, line=_first_line(shaped(dials, measures), measures))
     whole = shaped(dials, measures)
     whole = whole if traits.template else _sided(whole, traits.seed)
     if traits.dysmorphism == "mammillary":
@@ -96,10 +92,15 @@ def _levels(measures: Measures) -> Row:
     return tuple(at)
 
 
-def _first_line(measures: Measures) -> float:
-    """s of the line between S1 and S2: midway between what its body's two heights ask for."""
-    front, behind = measures["s1_height_anterior"], measures["s1_height_posterior"]
-    return MEAN.fused_discs[0] + 0.6 * (front - HEIGHTS[0]) + 0.6 * (behind - HEIGHTS[1])
+def _first_line(parameters: Parameters, measures: Measures) -> float:
+    """s of the ridge between S1 and S2: as far from the promontory as S1 is high in front."""
+    s = np.arange(14.0, 42.0, 0.25)
+    front = surfaces(parameters)[0]
+    ridge = np.array([front.at(0.0, float(v)) for v in s]) - parameters.ridge[0]
+    slope = np.radians(parameters.sacral_slope)
+    promontory = -0.5 * parameters.s1_depth * np.array([np.cos(slope), np.sin(slope)])
+    high = np.linalg.norm(_line(Bent.of(parameters), ridge, s) - promontory, axis=1)
+    return float(s[np.argmin(np.abs(high - measures["s1_height_anterior"]))])
 
 
 def _bent(dials: Dials, measures: Measures) -> Dials:

@@ -16,14 +16,18 @@ from game.patient.procedural.parameters import END, LEVELS, Parameters
 MEAN = Parameters()
 HALF = 58.0  # mm, half breadth of the mean form
 AURICULAR = 54.0  # mm, half distance of the mean form's auricular surfaces, s 20-40
+LOWER = 44.5  # mm, half breadth of the mean form beside the joint's lower end, s 52-66
+INSIDE_PIIS = 4.0  # mm that it lies medial to the PIIS: mean form against 99.4 / 2 mm [M]
 SPANS = (46.4, 41.9, 37.9, 36.5)  # mm, taken for the mean form's foramina [M]
 UPPER = 8.0  # mm along the axis that no stretch along changes: the endplate
 CALIBRE = (0.1, 0.2, 0.6, 0.15)  # mm by which a tunnel's narrowest radius exceeds half its calibre,
 # as one sees through: the turn from front to back takes the rest (measured on the template)
-BEHIND = 0.6  # of what an ala lacks in depth is taken from its back, so that its front bounds the
+BEHIND = 0.1  # of what an ala lacks in depth is taken from its back, so that its front bounds the
 # long-axis path as measured (facts/procedure.md: bone ahead 5.6+-3.0 mm)
-AHEAD = 7.0  # mm that the rounding of two smooth surfaces takes off an ala's anterior edge, and the
+AHEAD = 6.0  # mm that the rounding of two smooth surfaces takes off an ala's anterior edge, and the
 # depth at its back that makes up for it (measured on the mean of the 16 sacra: bone ahead 4.2 mm)
+FORWARD = 2.0  # mm by which the alae lie further forward than in the mean form, so that the
+# published path stays in bone
 FORM_CORRIDOR = 20.0  # mm, the mean form's corridor at S1; the 16 real sacra's is 18.8+-4.0
 NOTCH = 0.8  # of what the corridor lacks is taken from the ala's top: more is no real ala's form
 NOTCHES = (-6.0, 9.0)  # mm: a deeper notch would part the ala's depth in two
@@ -75,6 +79,7 @@ def shaped(dials: Dials, measures: Measures) -> Parameters:
         dorsal=_backs(dials, np.array(x), np.array(s)), top_x=x, top=top,
         side_s=s, side=_side(dials, measures, np.array(s)),
         fused_discs=(dials.line, *_row(along(MEAN.fused_discs[1:]))),
+        s1_height_behind=measures["s1_height_posterior"],
         si_end=measures["auricular_height"],
     )  # fmt: skip
     return _with_holes(moved, dials, measures)
@@ -99,11 +104,14 @@ def _across(dials: Dials, measures: Measures) -> PchipInterpolator:
 
 
 def _side(dials: Dials, measures: Measures, s: FloatArray) -> Table:
-    """The lateral surface, as broad as the breadth above and as the auricular distance below."""
+    """The lateral surface: as broad as the breadth above, as the auricular distance in the middle,
+    and below as far inside the posterior inferior iliac spines as in the mean form."""
     wide = dials.half / HALF
     auricular = 0.5 * measures["interauricular_distance"] / AURICULAR
-    share = np.interp(form.ALONG, (12.0, 30.0, 60.0, 90.0), (0.0, 1.0, 1.0, 0.5))
-    side = np.array(form.SIDE) * (wide + share * (auricular - wide))
+    spine = (0.5 * measures["inter_piis"] - INSIDE_PIIS) / LOWER
+    parts = (wide, wide, auricular, auricular, spine, spine, 0.5 * (1.0 + spine))
+    scale = np.interp(form.ALONG, (-10.0, 10.0, 22.0, 36.0, 52.0, 66.0, 90.0), parts)
+    side = np.array(form.SIDE) * scale
     third, fourth = (0.5 * measures[f"foramen_span_s{n}"] + MARGIN for n in (3, 4))
     upper, lower = dials.levels[2], dials.levels[3]
     least = np.interp(
@@ -132,7 +140,7 @@ def _fronts(dials: Dials, x: FloatArray, s: FloatArray) -> tuple[Table, Table]:
 def _backs(dials: Dials, x: FloatArray, s: FloatArray) -> Table:
     """The dorsal surface with the backs of the alae moved backwards."""
     ala = np.interp(x, (24.0, 32.0, 42.0, 54.0), (0.0, 1.0, 1.0, 0.0))[:, None]
-    behind = BEHIND * np.array(dials.ala)
+    behind = BEHIND * np.array(dials.ala) - FORWARD
     aside = np.interp(s, (4.0, 14.0, 30.0, 50.0), (*behind, 0.5 * behind[1], 0.0))
     return tuple(_row(row) for row in np.array(form.BACK) + ala * aside)
 
