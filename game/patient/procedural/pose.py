@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 
-from game.patient.patient import SIDES, Side
 from game.patient.morphometry import published
+from game.patient.patient import SIDES, Side
 from game.patient.procedural.draw import Measures
 from game.patient.procedural.reading import moved
 from game.patient.procedural.solids import Array

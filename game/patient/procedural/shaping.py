@@ -21,7 +21,7 @@ from game.patient.procedural.form import Row
 from game.patient.procedural.parameters import END, LEVELS, Parameters
 from game.patient.procedural.sacrum import solid, surfaces
 from game.patient.procedural.solids import Space
-from game.patient.procedural.stretched import MEAN, Dials, Measures, shaped
+from game.patient.procedural.stretched import Dials, Measures, shaped
 from game.patient.traits import Traits
 
 TURN = np.radians(Parameters().axis_angle[0])  # of the upper axis against the endplate's normal
