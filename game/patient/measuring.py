@@ -317,7 +317,8 @@ def _corridors(s: Subject) -> dict[str, float]:
 
 
 def _hiatus(s: Subject) -> dict[str, float]:
-    """The hiatus from its apex to the end of the sacrum, and the canal's depth at the apex."""
+    """The hiatus from its apex to the end of the sacrum, and the canal's depth at the apex: its
+    least width on sagittal lines within 40 deg of straight across."""
     if not s.has("hiatus_apex", "sacrum_caudal"):
         return {}
     apex, end = s.at("hiatus_apex"), s.at("sacrum_caudal")
@@ -325,12 +326,14 @@ def _hiatus(s: Subject) -> dict[str, float]:
     inward = np.cross(down, s.left)
     inward *= np.sign(inward @ (s.at("promontory") - apex))
     r = np.arange(0.0, 15.0, STEP_MM)
-    free = s.depth(apex + 0.5 * down + r[:, None] * inward) > 0
-    first = int(free.argmax())
-    return {
-        "hiatus_length": float((end - apex) @ down),
-        "hiatus_depth": float(_run(free, first)) if free.any() else np.nan,
-    }
+    depths = []
+    for turn in np.radians(np.arange(-40.0, 41.0, 10.0)):
+        ray = np.cos(turn) * inward + np.sin(turn) * down
+        free = s.depth(apex + 0.5 * down + r[:, None] * ray) > 0
+        if free.any():
+            depths.append(_run(free, int(free.argmax())))
+    depth = min(depths, default=np.nan)
+    return {"hiatus_length": float((end - apex) @ down), "hiatus_depth": depth}
 
 
 def _posture(s: Subject) -> dict[str, float]:

@@ -62,6 +62,8 @@ POSTERIOR: Mapping[Sex, Mapping[str, float]] = {  # of the S1 endplate's centre,
     "male": {"psis": 68.0, "piis": 55.0},  # deviation was given
     "female": {"psis": 66.0, "piis": 48.1},
 }
+WITH_S3 = 0.6  # of how much further S3 lies, the posterior spines do too: the gap between PIIS and S3
+# varies by 2.1 mm alone (facts/procedure.md)
 FORM_SD, SIDE_SD = 1.5, 0.5  # mm a point of the model is off, both sides alike and apart; project
 # choices
 GAP, GAP_SD, GAPS = 3.0, 0.35, (2.2, 3.8)  # mm: the SI joint space is 2-4 mm [U]
@@ -179,7 +181,15 @@ def _spine(name: str, sex: Sex, measures: Measures) -> NDArray[np.float64]:
     cranial = measures[f"{name}_cranial"]
     away = np.hypot(POSTERIOR[sex][name], mean)
     posterior = np.sqrt(max(away**2 - cranial**2, 0.25 * away**2))
-    return np.array([0.5 * measures[f"inter_{name}"], posterior, cranial])
+    further = 1.0 + WITH_S3 * _long(measures) / away
+    return np.array([0.5 * measures[f"inter_{name}"], further * posterior, further * cranial])
+
+
+def _long(measures: Measures) -> float:
+    """How much further than usual S3 lies from S1, mm."""
+    names = ("foramen_pitch_1_2", "foramen_pitch_2_3")
+    usual = {row.id: row.mean["female"] for row in published() if row.id in names}
+    return sum(measures[name] - usual[name] for name in names)
 
 
 def _seated(pose: Pose, flank: Flank) -> Pose:

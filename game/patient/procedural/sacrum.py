@@ -33,8 +33,8 @@ FUSED = (  # start, end (x, p, s), radius of a fused transverse process of L5, m
     ((26.0, 12.0, -11.0), (25.5, 12.5, 3.0), 5.0),
 )
 VENTRAL_S = 1.5  # mm, ventral openings below the tunnels' middles (form)
-STRAIGHT = 0.4  # how far a ventral opening moves against its dorsal one: 1 is straight (form)
-MIDDLE = (-6.0, -4.0, -2.5, -2.2)  # p of the tunnels' middles: in front of the canal (form)
+STRAIGHT = 0.15  # how far a ventral opening moves against its dorsal one: 1 is straight (form)
+MIDDLE = (-4.5, -3.0, -2.5, -2.2)  # p of the tunnels' middles: in front of the canal (form)
 ROOM = 0.95  # radius of a tunnel's middle, where the root's ganglion lies, of its front's (form)
 NECK = 0.5  # share of the way from there to the dorsal opening where it is narrowest (form)
 ROOT_RISE = (12.0, 12.0, 6.0, 4.0)  # mm that a root leaves the canal above its foramen (form)

@@ -29,14 +29,15 @@ BODY = ("s1_depth", "body_depth_8", "body_depth_15", "s1_depth_inferior")
 ALA = ("ala_depth_8", "ala_depth_15")
 BELOW = dict(zip(BODY + ALA, (1.5, 8.0, 15.0, 24.0, 8.0, 15.0), strict=True))  # mm below endplate
 ALA_X = 35.0  # mm from the midline, where the ala's depth is measured
+RIDGE_DEPTH = 1.6  # mm that the slant and ridge of S1's lower end add to its depth (measured)
 ROUNDS = 6
 LINES = 2.5  # mm by which the transverse lines lengthen the curve (measured on the template)
-RIMS = (-0.8, 0.6, 6.5)  # mm by which rims and hollows shorten the bone between two foramina
+RIMS = (-0.8, 1.6, 5.8)  # mm by which rims and hollows shorten the bone between two foramina
 # (measured on the template)
-PITCH = (0.6, 1.2, 0.2)  # mm by which what one sees through lies nearer than the tunnels (likewise)
+PITCH = (0.8, 1.2, -0.3)  # mm by which what one sees through lies nearer than the tunnels (likewise)
 BEHIND = 2.0  # mm that the posterior S1 foramen lies below its tunnel's middle (form)
 LEAST_S5 = 9.5  # mm of bone along the axis below the middle of the last foramen (form)
-OFF_LEVEL = 6.0  # mm along the axis between a foramen's two openings at most (project choice)
+OFF_LEVEL = 8.0  # mm along the axis between a foramen's two openings at most (project choice)
 STEEP = 7.0  # mm that a dysmorphic ala lies lower in front and at its side (form)
 MOST_MOVE = 14.0  # mm that a front is moved at most (project choice)
 
@@ -141,7 +142,7 @@ def _behind(parameters: Parameters, measures: Measures) -> Row:
     own, radii = parameters.foramen_s[0], parameters.foramen_dorsal
     back = surfaces(parameters)[1]
     # two series of the same bone, weighted by their variances
-    twice = 0.8 * measures["dorsal_gap_s2_s3"] + 0.2 * measures["dorsal_gap_s2_s3_again"]
+    twice = 0.7 * measures["dorsal_gap_s2_s3"] + 0.3 * measures["dorsal_gap_s2_s3_again"]
     gaps = (measures["dorsal_gap_s1_s2"], twice, measures["dorsal_gap_s3_s4"])
     at = [own[0] + BEHIND]
     for n, gap in enumerate(gaps):
@@ -161,6 +162,7 @@ def _turned(dials: Dials, measures: Measures) -> Dials:
     """The fronts moved forwards by what the depths lack."""
     have = depths(shaped(dials, measures))
     lack = {name: 0.8 * (measures[name] - have[name]) for name in BELOW}
+    lack["s1_depth_inferior"] -= 0.8 * RIDGE_DEPTH
 
     def moved(at: Row, names: tuple[str, ...]) -> Row:
         parts = [d + lack[name] for d, name in zip(at, names, strict=True)]

@@ -15,9 +15,9 @@ from game.patient.procedural.parameters import END, LEVELS, Parameters
 
 MEAN = Parameters()
 HALF = 58.0  # mm, half breadth of the mean form
-AURICULAR = 54.0  # mm, half distance of the mean form's auricular surfaces, s 20-40
+AURICULAR = 51.5  # mm, half distance of the mean form's auricular surfaces, s 20-40
 LOWER = 44.5  # mm, half breadth of the mean form beside the joint's lower end, s 52-66
-INSIDE_PIIS = 4.0  # mm that it lies medial to the PIIS: mean form against 99.4 / 2 mm [M]
+INSIDE_PIIS = 2.0  # mm that it lies medial to the PIIS: mean form against 99.4 / 2 mm [M]
 SPANS = (46.4, 41.9, 37.9, 36.5)  # mm, taken for the mean form's foramina [M]
 UPPER = 8.0  # mm along the axis that no stretch along changes: the endplate
 CALIBRE = (0.1, 0.2, 0.6, 0.15)  # mm by which a tunnel's narrowest radius exceeds half its calibre,
@@ -28,13 +28,16 @@ AHEAD = 6.0  # mm that the rounding of two smooth surfaces takes off an ala's an
 # depth at its back that makes up for it (measured on the mean of the 16 sacra: bone ahead 4.2 mm)
 FORWARD = 2.0  # mm by which the alae lie further forward than in the mean form, so that the
 # published path stays in bone
-FORM_CORRIDOR = 20.0  # mm, the mean form's corridor at S1; the 16 real sacra's is 18.8+-4.0
+FORM_CORRIDOR = 23.0  # mm, the mean form's corridor at S1; the 16 real sacra's is 18.8+-4.0
 NOTCH = 0.8  # of what the corridor lacks is taken from the ala's top: more is no real ala's form
-NOTCHES = (-6.0, 9.0)  # mm: a deeper notch would part the ala's depth in two
-HIATUS_ROUND = 1.1  # mm by which the canal's rounded edges deepen it at the apex (template)
-SPAN = (0.0, 1.2, 1.4, 1.0)  # mm by which what one sees through lies further apart than the
+NOTCHES = (-6.0, 7.0)  # mm: a deeper notch would part the ala's depth in two
+HIATUS_ROUND = -0.2  # mm by which the canal is measured less deep at the apex (template)
+SPAN = (0.0, 1.2, 1.4, 1.8)  # mm by which what one sees through lies further apart than the
 # tunnels' middles (measured on the template)
 HIATUS_ASIDE = 9.0  # mm that the hiatus' apex lies behind the front of S5's end (form)
+PITCH_1_2 = 25.8  # mm, foramen S1 to S2 [M]
+PITCH_SHARE = 1.0  # of a longer way from S1 to S2 its openings are wider too (project choice)
+OPEN_SHARE = 0.15  # of what a tunnel is wider, its openings are (project choice)
 MARGIN = 14.0  # mm of lateral mass beside the middle of the lower foramina at least (form)
 LEAST_ROOF = 3.5  # mm of bone behind the canal at least (form)
 LEAST_CANAL = 2.5  # mm deep at the hiatus' apex
@@ -149,7 +152,7 @@ def _notched(top: Table, x: Row, corridor: float) -> Table:
     """The ala's top lowered (or raised) where it bounds the corridor above S1's foramina."""
     deep = NOTCH * float(np.clip(FORM_CORRIDOR - corridor, *NOTCHES))
     across = np.exp(-(((np.array(x) - 40.0) / 9.0) ** 2))[:, None]
-    along = np.exp(-(((np.array(form.TOP_P) + 3.0) / 9.0) ** 2))
+    along = np.exp(-(((np.array(form.TOP_P) + 6.0) / 12.0) ** 2))
     return tuple(_row(row) for row in np.array(top) + deep * across * along)
 
 
@@ -175,7 +178,7 @@ def _with_holes(parameters: Parameters, dials: Dials, measures: Measures) -> Par
         foramen_x=(x, x),
         foramen_s=(dials.levels, dials.levels),
         foramen_radius=radius,
-        foramen_ventral=_opened(MEAN.foramen_ventral, wide, radius),
+        foramen_ventral=_opened(_with_pitch(measures), wide, radius),
         foramen_dorsal=_opened(MEAN.foramen_dorsal, wide, tuple(0.8 * r for r in radius)),
         foramen_dorsal_x=(behind, behind),
         foramen_dorsal_s=(dials.dorsal_levels, dials.dorsal_levels),
@@ -205,7 +208,15 @@ def _roofed(parameters: Parameters, canal_s: Row, depth: Row) -> Table:
 
 def _opened(mean: Row, wide: list[float], least: Row) -> Row:
     """Radii of openings: half of a tunnel's greater or lesser width is its openings' too."""
-    return tuple(max(m * (1 + 0.4 * (w - 1)), r) for m, w, r in zip(mean, wide, least, strict=True))
+    return tuple(max(m * (1 + OPEN_SHARE * (w - 1)), r) for m, w, r in zip(mean, wide, least, strict=True))
+
+
+def _with_pitch(measures: Measures) -> Row:
+    """Radii of the ventral openings: those of S1 and S2 grow with the distance between them, so
+    that the bone between varies as its height does (corridor_s2) and no more."""
+    grown = 1.0 + PITCH_SHARE * (measures["foramen_pitch_1_2"] / PITCH_1_2 - 1.0)
+    first, second, *rest = MEAN.foramen_ventral
+    return (grown * first, grown * second, *rest)
 
 
 def _dorsal_x(x: Row, measures: Measures) -> Row:
