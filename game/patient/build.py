@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from game.geometry.grid import FloatArray, Grid, Point
-from game.geometry.views import axes_from_left
 from game.patient.cortex import cortex_of
 from game.patient.density import drawn_hounsfield
 from game.patient.distance import on_grid
 from game.patient.fracture import crushed_hounsfield, drawn_fractures, fractures_of
 from game.patient.hazards import hazards_of
 from game.patient.landmarks import find_landmarks, open_foramina, planes_and_anatomy
-from game.patient.landmarks.frame import Frame, unrolled
+from game.patient.landmarks.frame import midsagittal, unrolled
 from game.patient.lumbosacral import parted_at_s1
 from game.patient.patient import (
     Fracture,
@@ -54,16 +53,17 @@ def build(segmentation: Segmentation, traits: Traits | None = None) -> Patient:
     Raises PatientError where a bone is missing or the landmarks cannot be placed."""
     levels = levels_of(segmentation)
     found = bones_of(segmentation, levels)
-    landmarks = find_landmarks(found, segmentation.known)
+    middle = midsagittal(found)
+    landmarks = find_landmarks(found, segmentation.known, middle)
     centre = landmarks["s1_endplate_centre"].point
     segmentation, bones, landmarks = _moved(segmentation, found, landmarks, centre)
-    planes, anatomy = planes_and_anatomy(bones, landmarks)
+    middle = replace(middle, origin=middle.origin - centre)
+    planes, anatomy = planes_and_anatomy(bones, landmarks, middle)
     parted = parted_at_s1(segmentation, planes["s1_endplate"], anatomy)
     if parted is not segmentation:
         segmentation, levels = parted, levels_again(parted, levels)
         bones = bones_again(parted, levels, bones)
-    middle = planes["midsagittal"]
-    ribbon = unrolled(bones, Frame(middle.point, axes_from_left(middle.normal)))
+    ribbon = unrolled(bones, middle)
     bones = open_foramina(bones, landmarks, ribbon)
     asked = traits or Traits()
     with ThreadPoolExecutor(1) as aside:  # its kernels are serial, as all here

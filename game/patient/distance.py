@@ -22,6 +22,7 @@ Distance = NDArray[np.float32]
 ROUNDS = 4  # of filter and projection; 20 change the sphere test by below 0.02 mm
 SLACK_MM = 0.4  # how far a centre may end on the other side: hand-drawn slices jitter by a pixel
 HALF = 0.45  # of the coarsest voxel: how far the surface may move from the label's faces
+STEEPEST = 2.0  # slope of a distance near its zero, at most
 _CAP, _LEAST_CAP_MM = 4.0, 6.0  # coarsest voxels, mm: as far as a label's distance is measured; the
 # filter's weight beyond 2.5 is 0
 
@@ -207,13 +208,55 @@ def _steps_x(found, cost, out):  # type: ignore[no-untyped-def]
 def surface_points(distance: Distance, spacing: Point) -> tuple[FloatArray, FloatArray]:
     """Points (n, 3) on the zero level, mm from the first voxel, with outward unit normals (n, 3):
     the feet of the voxels beside it. `distance` is roughly one near its zero."""
-    step = np.array(spacing)
-    gradient = np.stack(list(np.gradient(distance, *step)), axis=-1)
-    slope = np.linalg.norm(gradient, axis=-1)
-    near = (np.abs(distance) < 0.6 * step.max() * slope) & (slope > 0.3)
-    normals = gradient[near] / slope[near][:, None]
-    away = (distance[near] / slope[near])[:, None]
-    return np.argwhere(near) * step - normals * away, normals
+    out = np.empty((_count_near(distance, 0.6 * max(spacing), *spacing), 6))
+    _feet(distance, 0.6 * max(spacing), *spacing, out)
+    return np.ascontiguousarray(out[:, :3]), np.ascontiguousarray(out[:, 3:])
+
+
+@njit(nogil=True, cache=True)
+def _slope(volume, i, j, k, dx, dy, dz):  # type: ignore[no-untyped-def]
+    """The gradient by central differences, one-sided at the box's sides."""
+    nx, ny, nz = volume.shape
+    a, b = max(i - 1, 0), min(i + 1, nx - 1)
+    c, d = max(j - 1, 0), min(j + 1, ny - 1)
+    e, f = max(k - 1, 0), min(k + 1, nz - 1)
+    x = (volume[b, j, k] - volume[a, j, k]) / (dx * max(b - a, 1))
+    y = (volume[i, d, k] - volume[i, c, k]) / (dy * max(d - c, 1))
+    z = (volume[i, j, f] - volume[i, j, e]) / (dz * max(f - e, 1))
+    return x, y, z, (x * x + y * y + z * z) ** 0.5
+
+
+@njit(nogil=True, cache=True)
+def _count_near(volume, reach, dx, dy, dz):  # type: ignore[no-untyped-def]
+    count = 0
+    for i in range(volume.shape[0]):
+        for j in range(volume.shape[1]):
+            for k in range(volume.shape[2]):
+                if abs(volume[i, j, k]) < STEEPEST * reach:
+                    slope = _slope(volume, i, j, k, dx, dy, dz)[3]
+                    if slope > 0.3 and abs(volume[i, j, k]) < reach * slope:
+                        count += 1
+    return count
+
+
+@njit(nogil=True, cache=True)
+def _feet(volume, reach, dx, dy, dz, out):  # type: ignore[no-untyped-def]
+    """Foot and unit normal (6,) of each voxel near the surface."""
+    n = 0
+    for i in range(volume.shape[0]):
+        for j in range(volume.shape[1]):
+            for k in range(volume.shape[2]):
+                value = volume[i, j, k]
+                if abs(value) < STEEPEST * reach:
+                    x, y, z, slope = _slope(volume, i, j, k, dx, dy, dz)
+                    if slope > 0.3 and abs(value) < reach * slope:
+                        x, y, z, far = x / slope, y / slope, z / slope, value / slope
+                        out[n, 0], out[n, 1], out[n, 2] = i * dx, j * dy, k * dz
+                        out[n, 0] -= far * x
+                        out[n, 1] -= far * y
+                        out[n, 2] -= far * z
+                        out[n, 3], out[n, 4], out[n, 5] = x, y, z
+                        n += 1
 
 
 def on_grid(

@@ -340,6 +340,9 @@ def _posture(s: Subject) -> dict[str, float]:
     """Angles of the endplate, and the posterior iliac spines in the anterior pelvic plane's frame
     (spines and tubercles: up in the plane, posterior across it)."""
     found = {"base_angle": float(np.degrees(np.arctan2(-s.up[1], s.up[2])))}
+    if s.has("l5_endplate_anterior", "l5_endplate_posterior"):
+        ahead = s.at("l5_endplate_anterior") - s.at("l5_endplate_posterior")
+        found["lordosis_l5_s1"] = float(np.degrees(np.arctan2(ahead @ s.up, -(ahead @ s.back))))
     for spine in ("psis", "piis"):
         ends = s.at(f"{spine}_left"), s.at(f"{spine}_right")
         found[f"inter_{spine}"] = float(np.linalg.norm(ends[0] - ends[1]))

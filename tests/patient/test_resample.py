@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from game.geometry.grid import FloatArray, Grid
 from game.geometry.views import Anatomy
-from game.patient.distance import distance_of, on_grid
+from game.patient.distance import distance_of, on_grid, surface_points
 from game.patient.lumbosacral import parted_at_s1
 from game.patient.patient import Plane, Structure
 from game.patient.redistance import redistanced
@@ -204,3 +205,20 @@ def test_the_body_is_whole_and_its_bones_never_overlap() -> None:
     for code in (Structure.SACRUM, Structure.HIP_LEFT, Structure.HIP_RIGHT):
         assert volumes[code] == pytest.approx(truth[code], rel=0.06)
     assert volumes[Structure.SKIN] > 0
+
+
+def test_surface_points_are_those_of_the_plain_twin() -> None:
+    """The feet by numpy's own gradient, on a lumpy field with sides cut open."""
+    random = np.random.default_rng(3)
+    field = ndimage.gaussian_filter(random.normal(size=(24, 20, 28)), 3.0)
+    field = (field / np.abs(np.stack(np.gradient(field, 0.8, 0.8, 1.5))).max()).astype(np.float32)
+    step = np.array([0.8, 0.8, 1.5])
+    gradient = np.stack(list(np.gradient(field, *step)), axis=-1)
+    slope = np.linalg.norm(gradient, axis=-1)
+    near = (np.abs(field) < 0.6 * 1.5 * slope) & (slope > 0.3)
+    normals = gradient[near] / slope[near][:, None]
+    plain = np.argwhere(near) * step - normals * (field[near] / slope[near])[:, None]
+    points, found = surface_points(field, (0.8, 0.8, 1.5))
+    assert len(plain) > 300
+    np.testing.assert_allclose(points, plain, atol=1e-4)
+    np.testing.assert_allclose(found, normals, atol=1e-4)

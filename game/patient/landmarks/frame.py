@@ -81,17 +81,16 @@ def midsagittal(bones: Bones) -> Frame:
     return Frame(centre + fit.x[0] * normal, axes_from_left(normal))
 
 
-def own_frame(bones: Bones) -> Frame:
-    """The midsagittal frame pitched to the sacrum itself, so that it turns with the patient: the
-    sacrum's long axis leans forward by USUAL_LEAN. The scanner's axes only start the search."""
-    frame = midsagittal(bones)
+def own_frame(bones: Bones, middle: Frame) -> Frame:
+    """The midsagittal frame `middle` pitched to the sacrum itself, so that it turns with the
+    patient: the sacrum's long axis leans forward by USUAL_LEAN."""
     inside = bones.grid.point_from_index(np.argwhere(bones.sacrum < 0)[::5].astype(float))
-    local = frame.local(inside)[:, 1:]
+    local = middle.local(inside)[:, 1:]
     axis = np.linalg.eigh(np.cov(local.T))[1][:, 1]
     axis = axis if axis[1] > 0 else -axis
     turn = np.arctan2(-axis[0], axis[1]) - USUAL_LEAN
-    back = np.cos(turn) * frame.axes[1] + np.sin(turn) * frame.axes[2]
-    return Frame(frame.origin, np.stack([frame.axes[0], back, np.cross(frame.axes[0], back)]))
+    back = np.cos(turn) * middle.axes[1] + np.sin(turn) * middle.axes[2]
+    return Frame(middle.origin, np.stack([middle.axes[0], back, np.cross(middle.axes[0], back)]))
 
 
 @dataclass(frozen=True, eq=False)

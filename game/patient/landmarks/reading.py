@@ -20,11 +20,14 @@ DISC_MM = 10.0  # height of the L5/S1 disc where the labels touch; project choic
 DISC_RANGE_MM = (3.0, 18.0)  # heights of a disc that is seen; project choice
 
 
-def find_landmarks(bones: Bones, known: Mapping[str, Landmark]) -> Mapping[str, Landmark]:
+def find_landmarks(
+    bones: Bones, known: Mapping[str, Landmark], middle: Frame | None = None
+) -> Mapping[str, Landmark]:
     """Name to landmark, in the frame of `bones` (LPS mm); those in `known` are taken as they are.
+    `middle` is the midsagittal frame where it has been found already.
 
     Raises PatientError or ValueError where hips, sacrum and spine do not lie as in a pelvis."""
-    frame = own_frame(bones)
+    frame = own_frame(bones, middle or midsagittal(bones))
     found = dict(_endplate(bones, frame))
     found.update(known)
     centre = found["s1_endplate_centre"].point
@@ -95,11 +98,12 @@ def _way_out(bones: Bones, start: FloatArray, direction: FloatArray) -> FloatArr
 
 
 def planes_and_anatomy(
-    bones: Bones, landmarks: Mapping[str, Landmark]
+    bones: Bones, landmarks: Mapping[str, Landmark], middle: Frame | None = None
 ) -> tuple[Mapping[str, Plane], Anatomy]:
     """Planes `s1_endplate`, `l5_s1_disc` and `midsagittal` (normal to the left), and the axes that
-    the named views hang on; all in the frame of `bones`, LPS mm."""
-    frame = midsagittal(bones)
+    the named views hang on; all in the frame of `bones`, LPS mm, as is the midsagittal frame
+    `middle` where it has been found already."""
+    frame = middle or midsagittal(bones)
     normal = endplate_normal(landmarks, frame.axes)
     endplate = Plane(landmarks["s1_endplate_centre"].point, normal)
     disc = _disc(bones, frame, endplate)

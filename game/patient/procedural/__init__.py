@@ -24,7 +24,7 @@ from game.patient.procedural.parameters import Parameters
 from game.patient.procedural.pelvis import axes_of, hip_bone, placed, sacral_bone
 from game.patient.procedural.sampling import Bone, part_of, slices_of
 from game.patient.procedural.shaping import parameters_of
-from game.patient.procedural.spine import lumbar
+from game.patient.procedural.spine import lumbar, lumbar_landmarks
 from game.patient.redistance import redistanced
 from game.patient.segmentation import Bones, Level, Segmentation, Solids
 from game.patient.traits import Traits
@@ -68,7 +68,7 @@ def procedural(traits: Traits, spacing: float = 0.75) -> Segmentation:
         spacing=(spacing, spacing, spacing),
         structures=codes,
         hounsfield=None,
-        known=landmarks(parameters, bent, poses),
+        known={**landmarks(parameters, bent, poses), **lumbar_landmarks(measures, parameters)},
         notes=(f"procedural pelvis, seed {traits.seed}: no real person's anatomy",),
         solids=Solids(Bones(sacrum.grid, sacrum.field, hip, spine), _levels(found, lattice)),
     )

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,21 +24,27 @@ SOCKET_RADIUS = 24.0  # mm; a head of 21.5 mm and a joint space of 2.5 mm (form)
 _OPENING = (112.0, -40.0, -127.0)  # the socket opens towards lateral, caudal, anterior (form)
 _SPINE = ((59.0, 18.0, -92.0), (51.0, 29.5, -104.0))  # of the ischium: base and tip, read off
 # the mean bone
-AURICULAR = (  # (q, w) of the wing: where the mean bone lies within 6 mm of its sacrum
-    (-34, 22), (-14, 24), (-7, 8), (4, 8), (15, 2), (13, -14), (6, -24), (-22, -27), (-36, -16),
+# The auricular surface, an ear open behind: (v, w) mm behind and above the S1 endplate's centre, v
+# along the endplate. Where half of 32 real joints (pelvis atlas) have the hip bone within 7 mm of
+# the sacrum, drawn in by RIM_MM; measures AURICULAR_MM (measuring.py)
+AURICULAR = (
+    (-13, -29), (-11, -39), (-6, -50), (1, -63), (7, -70), (14, -70), (20, -65), (23, -58),
+    (23, -42), (20, -32), (13, -29), (15, -18), (10, -19), (3, -23), (-7, -26),
 )  # fmt: skip
-_WITHIN_MM = (
-    3.0  # by which the joint keeps inside that outline, the mean one being drawn wide; form
-)
+AURICULAR_MM = 52.0
+_MIDDLE = (5.0, -44.0)  # of it: it grows from there
+RIM_MM = 3.0  # beyond the outline the bones are still within 7 mm of each other
 _PAD_MM, _FADE_MM = 6.0, 4.0  # how far the joint surface may stand out of the wing to follow the
 # sacrum's, and over how much that ends at its rim; form
-_LIGAMENT_MM = np.float32(3.0)  # more than in the joint the bones keep apart around it; form
+_LIGAMENT_MM = np.float32(5.5)  # more than in the joint the bones keep apart around it, where the
+# interosseous ligaments are; form
 EDGE = 0.5  # of a sheet's thickness: over so much its edge is rounded (form)
 
 
-def solid(x: Array, y: Array, z: Array, sacrum: Array, gap: float) -> Array:
+def solid(x: Array, y: Array, z: Array, sacrum: Array, outside: Array, gap: float) -> Array:
     """The left hip bone's field (n,) at points of the model's frame, kept `gap` mm off the sacrum,
-    whose distance at the same points is `sacrum`."""
+    whose distance at the same points is `sacrum`; more where they lie `outside` mm of the
+    auricular surface's outline."""
     q, w, h = _in_frame(tables.WING_FRAME, x, y, z)
     wing, inner = _sheet(_wing(), q, w, h)
     a, b, c = _in_frame(tables.RING_FRAME, x, y, z)
@@ -48,7 +54,6 @@ def solid(x: Array, y: Array, z: Array, sacrum: Array, gap: float) -> Array:
     bone = smooth_min(bone, cone(*_SPINE, 7.0, 2.5)[0](x, y, z), 6.0)
     opening = cone(SOCKET, _OPENING, SOCKET_RADIUS, SOCKET_RADIUS + 5.0)[0](x, y, z)
     bone = smooth_max(bone, -opening, 2.0)
-    outside = _auricle()(q, w) + np.float32(_WITHIN_MM)
     bone = smooth_min(bone, _pad(sacrum - np.float32(gap), inner - h, outside), 3.0)
     space = np.float32(gap) + _LIGAMENT_MM * np.clip(outside / _FADE_MM, 0, 1).astype(np.float32)
     return smooth_max(bone, space - sacrum, 1.0)
@@ -105,9 +110,12 @@ def _obturator() -> Flat:
     return _outlined(tables.OBTURATOR)
 
 
-@cache
-def _auricle() -> Flat:
-    return _outlined(AURICULAR)
+@lru_cache(maxsize=4)
+def auricle(height: float) -> Flat:
+    """Signed distance, mm, to the outline of an auricular surface that measures `height` mm, over
+    v and w (AURICULAR)."""
+    grown = (height - 2.0 * RIM_MM) / (AURICULAR_MM - 2.0 * RIM_MM)
+    return _outlined((np.array(AURICULAR) - _MIDDLE) * grown + _MIDDLE)
 
 
 def _smooth(q: tuple[float, ...], w: tuple[float, ...], heights: tables.Table) -> Flat:
@@ -117,7 +125,7 @@ def _smooth(q: tuple[float, ...], w: tuple[float, ...], heights: tables.Table) -
     return flat(q[0], w[0], spline(across, along))
 
 
-def _outlined(corners: tables.Outline) -> Flat:
+def _outlined(corners: tables.Outline | NDArray[np.float64]) -> Flat:
     """Signed distance to an outline, read from a 1 mm table that reaches 60 mm around it."""
     ends = np.array(corners, float)
     low, high = ends.min(axis=0) - 60.0, ends.max(axis=0) + 60.0

@@ -76,10 +76,12 @@ def _flank(sacral: Bone, sign: float) -> Flank:
 def hip_bone(side: Side, pose: Pose, sacral: Bone, lattice: Grid) -> Bone:
     """One hip bone on its part of the lattice."""
     sign = np.float32(SIGN[side])
+    joint = hips.auricle(pose.auricular)
 
     def solid(x: Array, y: Array, z: Array) -> Array:
         aside = sign * x
-        bone = hips.solid(*pose.model(aside, y, z), sacral.at(x, y, z), pose.gap)
+        outside = joint(*pose.on_endplate(y, z))
+        bone = hips.solid(*pose.model(aside, y, z), sacral.at(x, y, z), outside, pose.gap)
         return smooth_max(bone, np.float32(SYMPHYSIS_HALF_MM) - aside, 1.0)
 
     low, high = _box(pose, SIGN[side])

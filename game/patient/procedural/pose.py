@@ -9,7 +9,7 @@ endplate has the drawn base angle. Moves of named points are spread by thin-plat
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -78,11 +78,14 @@ class Pose:
     """One side's hip bone, on axes mirrored for the right one so that x runs to lateral.
 
     `tilt` radian turns the APP's frame into LPS about x; `names` of POINTS lie at `places` (n, 3)
-    of the APP's frame, origin at the S1 endplate's centre, mm; `gap` of the joint, mm."""
+    of the APP's frame, origin at the S1 endplate's centre, mm; `gap` of the joint, mm; `slope`
+    radian of the endplate in LPS; `auricular` mm, the height of the joint's surface."""
 
     tilt: float
     places: Mapping[str, NDArray[np.float64]]
     gap: float
+    slope: float
+    auricular: float
 
     def place(self, name: str) -> NDArray[np.float64]:
         """Where a point of the model lies (3,), mirrored LPS mm."""
@@ -95,6 +98,11 @@ class Pose:
         c, s = np.float32(np.cos(self.tilt)), np.float32(np.sin(self.tilt))
         app = (x, c * y + s * z, c * z - s * y)
         return moved(self._moves, tuple(low for low, _ in _REACH), _STEP, app)
+
+    def on_endplate(self, y: Array, z: Array) -> tuple[Array, Array]:
+        """How far behind the S1 endplate's centre, along it, and above it points (n,) lie, mm."""
+        c, s = np.float32(np.cos(self.slope)), np.float32(np.sin(self.slope))
+        return c * y + s * z, c * z - s * y
 
     @cached_property
     def _moves(self) -> Array:
@@ -127,7 +135,8 @@ def poses(
         own = {name: form[name] + count * SIDE_SD * _drawn3(random) for name in POINTS}
         start = _shaped(traits.sex, size, own)
         placed = _by_measures(start, traits.sex, measures)
-        pose = Pose(tilt, placed, float(np.clip(gap, *GAPS)))
+        joint = float(np.clip(gap, *GAPS))
+        pose = Pose(tilt, placed, joint, float(np.radians(slope)), measures["auricular_height"])
         made[side] = _seated(pose, flanks[side])
     return made
 
@@ -198,4 +207,4 @@ def _seated(pose: Pose, flank: Flank) -> Pose:
         places[name] = point + np.array([0.0 if fixed else aside, 0.0, 0.0])
     for name in marks:
         places[name][0] = lateral[name]
-    return Pose(pose.tilt, places, pose.gap)
+    return replace(pose, places=places)

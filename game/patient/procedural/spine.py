@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from game.geometry.grid import Grid
-from game.patient.patient import Structure
+from game.geometry.grid import FloatArray, Grid
+from game.patient.patient import Landmark, Structure
 from game.patient.procedural.draw import Measures
 from game.patient.procedural.parameters import Parameters
 from game.patient.procedural.sampling import Bone, bone_of
@@ -24,28 +24,34 @@ UPPER_SHARE = 0.75  # of L5-S1's lordosis, at L4-5 (form)
 BREADTH = 0.76  # half breadth of a body against its depth: S1's 50 [U] and 33.4 mm [M]
 APART_MM = 1.5  # between neighbouring bones: facet cartilage (form)
 DISH_MM, WAIST = 1.3, 0.11  # hollow of the endplates, narrowing of the body (form)
+HOLLOW_MM = 2.5  # of the posterior wall in the midline (form)
 # The arch's parts behind the posterior wall: start, end (x, v from the wall, w), radii, rounding.
 Part = tuple[Triple, Triple, float, float, float]
 ARCH: tuple[Part, ...] = (
     ((17.5, -4.0, 19.0), (18.5, 9.0, 18.0), 7.0, 6.0, 3.0),  # pedicle
     ((20.0, 11.0, 22.0), (21.5, 12.5, 33.0), 6.0, 4.5, 3.0),  # superior articular process
     ((19.0, 12.0, 17.0), (17.0, 18.5, -6.0), 5.5, 4.5, 3.0),  # isthmus, inferior process
-    ((15.0, 15.0, 13.0), (1.0, 24.0, 8.0), 4.5, 4.0, 3.0),  # lamina
+    ((15.0, 14.5, 15.0), (0.5, 22.0, 14.0), 3.8, 3.4, 4.0),  # lamina: a plate of three
+    ((15.0, 16.0, 8.5), (0.5, 23.5, 8.0), 3.8, 3.4, 4.0),
+    ((14.5, 17.5, 2.0), (2.0, 24.5, 2.0), 3.8, 3.4, 4.0),
 )
 TRANSVERSE: tuple[Part, Part] = (  # of L5, thick and short, and of L4, slender
     ((20.0, 7.0, 20.0), (45.0, 9.0, 24.0), 7.0, 4.0, 4.0),
     ((20.0, 9.0, 19.0), (48.0, 14.0, 22.0), 5.0, 3.5, 4.0),
 )
-SPINOUS: tuple[tuple[Part, ...], ...] = (
+SPINOUS: tuple[tuple[Part, ...], ...] = (  # plates too: L5's low and short, L4's a hatchet
     (
-        ((0.0, 24.0, 9.0), (0.0, 40.0, 3.0), 4.0, 4.5, 3.0),
-        ((0.0, 25.0, 4.0), (0.0, 38.0, -3.0), 3.0, 4.0, 3.0),
+        ((0.0, 24.0, 12.0), (0.0, 35.0, 7.0), 3.2, 3.2, 4.0),
+        ((0.0, 24.0, 6.5), (0.0, 39.0, 1.5), 3.2, 3.8, 4.0),
+        ((0.0, 25.0, 2.0), (0.0, 36.0, -2.5), 3.0, 3.2, 4.0),
     ),
     (
-        ((0.0, 24.0, 11.0), (0.0, 46.0, 7.0), 4.0, 4.5, 3.0),
-        ((0.0, 25.0, 4.0), (0.0, 45.0, -2.0), 3.0, 4.0, 3.0),
+        ((0.0, 24.0, 13.0), (0.0, 45.0, 9.5), 3.2, 3.4, 4.0),
+        ((0.0, 24.0, 7.0), (0.0, 46.5, 4.0), 3.2, 3.6, 4.0),
+        ((0.0, 25.0, 2.0), (0.0, 45.0, -2.5), 3.0, 3.6, 4.0),
     ),
 )
+CORNER = 0.88  # of a body's half depth: where the endplate's ends are named, off its rounded rim
 _REACH = ((-56.0, 56.0), (-24.0, 72.0), (-16.0, 48.0))  # of a vertebra, its own frame, mm
 _DISC_REACH = ((-32.0, 32.0), (-24.0, 24.0), (-20.0, 6.0))
 
@@ -66,6 +72,11 @@ class Stand:
         c, s = np.float32(np.cos(self.slope)), np.float32(np.sin(self.slope))
         dy, dz = y - np.float32(self.y), z - np.float32(self.z)
         return c * dy + s * dz, c * dz - s * dy
+
+    def point(self, v: float, w: float) -> FloatArray:
+        """The point (3,), LPS mm, of the midsagittal plane at v and w."""
+        c, s = np.cos(self.slope), np.sin(self.slope)
+        return np.array([0.0, self.y + c * v - s * w, self.z + s * v + c * w])
 
     def above(self, lordosis: float) -> Stand:
         """The vertebra on the disc on this one, in a segment of `lordosis` radian."""
@@ -104,6 +115,22 @@ def lumbar(
     }
 
 
+def lumbar_landmarks(measures: Measures, parameters: Parameters) -> Mapping[str, Landmark]:
+    """The ends (3,) of L5's upper endplate in the midsagittal plane, LPS mm."""
+    fifth = stands(measures, parameters)[0]
+    deep = CORNER * _deep(parameters.s1_depth)
+    ends = {"anterior": -deep, "posterior": deep - HOLLOW_MM}
+    return {
+        f"l5_endplate_{name}": Landmark(fifth.point(v, BODY_MM - v * np.tan(fifth.wedge)))
+        for name, v in ends.items()
+    }
+
+
+def _deep(depth: float) -> float:
+    """Half the depth of a lumbar body, mm, on an S1 endplate of `depth` mm."""
+    return 0.5 * depth + 0.5
+
+
 def _vertebra(
     stand: Stand, level: int, depth: float, others: Sequence[Bone], lattice: Grid
 ) -> Bone:
@@ -118,10 +145,10 @@ def _vertebra(
 
 
 def _body(stand: Stand, depth: float, x: Array, v: Array, w: Array) -> Array:
-    deep, wide = 0.5 * depth + 0.5, BREADTH * depth
+    deep, wide = _deep(depth), BREADTH * depth
     top = (w - BODY_MM + v * np.float32(np.tan(stand.wedge))) * np.float32(np.cos(stand.wedge))
     t = np.clip(w / BODY_MM, 0, 1)
-    hollow = v + 2.5 * np.exp(-((x / 10.0) ** 2)) * (v > 0)
+    hollow = v + HOLLOW_MM * np.exp(-((x / 10.0) ** 2)) * (v > 0)
     level = np.sqrt((x / wide) ** 2 + (hollow / deep) ** 2)
     side = (level / (1.0 - 4.0 * WAIST * t * (1.0 - t)) - 1.0) * deep
     dish = DISH_MM * np.clip(1.0 - (level / 0.8) ** 2, 0, 1)
