@@ -113,14 +113,17 @@ def test_posture_is_as_drawn(person: tuple[Traits, Segmentation]) -> None:
 
 
 def test_posterior_spines_lie_where_drawn(person: tuple[Traits, Segmentation]) -> None:
+    """In the template where published; in people as far apart as drawn and nearly as high: they
+    go with S3 (pose.WITH_S3), and back by what their height leaves of their distance."""
     traits, pelvis = person
     measures, (across, back, up) = draw(traits), plane_axes(pelvis)
     for name, posterior in POSTERIOR[traits.sex].items():
         left, right = (mark(pelvis, f"{name}_{side}") for side in SIDES)
         middle = 0.5 * (left + right) - mark(pelvis, "s1_endplate_centre")
+        height = measures[f"{name}_cranial"]
         assert (left - right) @ across == pytest.approx(measures[f"inter_{name}"], abs=0.5)
-        assert middle @ up == pytest.approx(measures[f"{name}_cranial"], abs=1.0)
-        assert middle @ back == pytest.approx(posterior, abs=1.0)
+        assert middle @ up == pytest.approx(height, abs=1.0 if traits.template else 4.0)
+        assert middle @ back == pytest.approx(posterior, abs=1.0 if traits.template else 12.0)
 
 
 @pytest.mark.parametrize("name", ["psis", "piis", "asis", "pubic_tubercle"])
