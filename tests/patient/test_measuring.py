@@ -29,7 +29,10 @@ def block(shift: FloatArray) -> dict[str, float]:
     )  # fmt: skip
     bone = box_distance(x, y, z, [-55, -DEEP, -100], [55, DEEP, 0])
     marks = {"s1_endplate_centre": [0, 0, 0], "promontory": [0, -DEEP, 0],
-             "s1_posterior_corner": [0, DEEP, 0], "sacrum_caudal": [0, -DEEP, -100]}  # fmt: skip
+             "s1_posterior_corner": [0, DEEP, 0], "sacrum_caudal": [0, -DEEP, -100],
+             "s1_inferior_anterior": [0, -DEEP, -30], "s1_inferior_posterior": [0, DEEP, -30],
+             "l5_endplate_anterior": [0, -DEEP, 45],
+             "l5_endplate_posterior": [0, DEEP, 35]}  # fmt: skip
     for n, (span, at, radius) in enumerate(zip(SPAN, PITCH, RADIUS, strict=True), 1):
         for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
             hole = np.hypot(x - sign * span / 2, z - at) - radius
@@ -69,6 +72,9 @@ def found() -> dict[str, float]:
         ("ala_depth_8", 30.0, 0.5),
         ("ala_depth_15", 30.0, 0.5),
         ("s1_depth_inferior", 30.0, 0.5),
+        ("s1_height_anterior", 30.0, 0.5),
+        ("s1_height_posterior", 30.0, 0.5),
+        ("lordosis_l5_s1", np.degrees(np.arctan2(10.0, 30.0)), 0.01),
         ("auricular_height", 100.0, 3.0),
         ("interauricular_distance", 110.0, 0.5),
         ("foramen_span_s1", 46.0, 0.6),

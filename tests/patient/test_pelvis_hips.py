@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from game.geometry.grid import FloatArray, Grid
-from game.patient.patient import SIDES, Side, Structure
+from game.patient.measuring import measure
+from game.patient.patient import SIDES, Plane, Side, Structure
 from game.patient.procedural import procedural
 from game.patient.procedural.draw import draw
 from game.patient.segmentation import Segmentation, Solids
@@ -112,14 +113,17 @@ def test_posture_is_as_drawn(person: tuple[Traits, Segmentation]) -> None:
 
 
 def test_posterior_spines_lie_where_drawn(person: tuple[Traits, Segmentation]) -> None:
+    """In the template where published; in people as far apart as drawn and nearly as high: they
+    go with S3 (pose.WITH_S3), and back by what their height leaves of their distance."""
     traits, pelvis = person
     measures, (across, back, up) = draw(traits), plane_axes(pelvis)
     for name, posterior in POSTERIOR[traits.sex].items():
         left, right = (mark(pelvis, f"{name}_{side}") for side in SIDES)
         middle = 0.5 * (left + right) - mark(pelvis, "s1_endplate_centre")
+        height = measures[f"{name}_cranial"]
         assert (left - right) @ across == pytest.approx(measures[f"inter_{name}"], abs=0.5)
-        assert middle @ up == pytest.approx(measures[f"{name}_cranial"], abs=1.0)
-        assert middle @ back == pytest.approx(posterior, abs=1.0)
+        assert middle @ up == pytest.approx(height, abs=1.0 if traits.template else 4.0)
+        assert middle @ back == pytest.approx(posterior, abs=1.0 if traits.template else 12.0)
 
 
 @pytest.mark.parametrize("name", ["psis", "piis", "asis", "pubic_tubercle"])
@@ -176,3 +180,35 @@ def test_there_are_two_lumbar_discs(person: tuple[Traits, Segmentation]) -> None
     sizes = np.sort(np.bincount(marks.ravel())[1:])[::-1] * pelvis.spacing[0] ** 3
     assert np.all(sizes[:2] > 6000.0)  # mm3
     assert sizes[2:].sum() < 20.0
+
+
+def test_l5_stands_by_the_drawn_lordosis(person: tuple[Traits, Segmentation]) -> None:
+    """L5's named endplate lies on the bone, and opens to S1's by the drawn angle."""
+    traits, pelvis = person
+    ends = [mark(pelvis, f"l5_endplate_{name}") for name in ("anterior", "posterior")]
+    level = solids(pelvis).levels[Structure.L5]
+    x, y, z = (float(v) for v in level.box(pelvis)[0])
+    grid = Grid((x, y, z), pelvis.spacing[0], level.distance.shape)
+    assert np.all(np.abs(grid.sample(level.distance, np.array(ends), 50.0)) < 1.0)
+    upper = ends[0] - ends[1]
+    lower = mark(pelvis, "promontory") - mark(pelvis, "s1_posterior_corner")
+    angle = np.arctan2(upper[2], -upper[1]) - np.arctan2(lower[2], -lower[1])
+    assert np.degrees(angle) == pytest.approx(draw(traits)["lordosis_l5_s1"], abs=0.5)
+
+
+def test_the_joint_is_as_high_as_drawn() -> None:
+    """Over a few women, as measured on the bones: bias below 0.3 of 4.6 mm, and following."""
+    drawn, found = [], []
+    for seed in (1, 5, 9, 12):
+        traits = Traits(seed=seed)
+        pelvis = procedural(traits, 1.0)
+        bones = solids(pelvis).bones
+        slope = mark(pelvis, "promontory") - mark(pelvis, "s1_posterior_corner")
+        up = np.array([0.0, slope[2], -slope[1]]) / np.linalg.norm(slope)
+        planes = {"s1_endplate": Plane(np.zeros(3), up),
+                  "midsagittal": Plane(np.zeros(3), np.array([1.0, 0.0, 0.0]))}  # fmt: skip
+        all_of = measure(bones.grid, bones.sacrum, bones.hip, pelvis.known, planes)
+        drawn.append(draw(traits)["auricular_height"])
+        found.append(all_of["auricular_height"])
+    assert np.mean(found) == pytest.approx(np.mean(drawn), abs=0.3 * 4.6)
+    assert np.corrcoef(drawn, found)[0, 1] > 0.7

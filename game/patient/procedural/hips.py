@@ -26,10 +26,10 @@ _SPINE = ((59.0, 18.0, -92.0), (51.0, 29.5, -104.0))  # of the ischium: base and
 # the mean bone
 # The auricular surface, an ear open behind: (v, w) mm behind and above the S1 endplate's centre, v
 # along the endplate. Where half of 32 real joints (pelvis atlas) have the hip bone within 7 mm of
-# the sacrum, drawn in by RIM_MM; measures AURICULAR_MM (measuring.py)
+# the sacrum, drawn in by RIM_MM, and more where the long-axis path enters; measures AURICULAR_MM
 AURICULAR = (
-    (-13, -29), (-11, -39), (-6, -50), (1, -63), (7, -70), (14, -70), (20, -65), (23, -58),
-    (23, -42), (20, -32), (13, -29), (15, -18), (10, -19), (3, -23), (-7, -26),
+    (-13, -29), (-11, -39), (-6, -50), (1, -63), (6, -70), (11, -70), (16, -63), (20, -54),
+    (22, -42), (20, -33), (16, -29), (16, -20), (10, -19), (3, -23), (-7, -26),
 )  # fmt: skip
 AURICULAR_MM = 52.0
 _MIDDLE = (5.0, -44.0)  # of it: it grows from there
@@ -57,6 +57,12 @@ def solid(x: Array, y: Array, z: Array, sacrum: Array, outside: Array, gap: floa
     bone = smooth_min(bone, _pad(sacrum - np.float32(gap), inner - h, outside), 3.0)
     space = np.float32(gap) + _LIGAMENT_MM * np.clip(outside / _FADE_MM, 0, 1).astype(np.float32)
     return smooth_max(bone, space - sacrum, 1.0)
+
+
+def inside_wing(x: Array, y: Array, z: Array) -> Array:
+    """How far lateral of the wing's inner surface points (n,) of the model's frame lie, mm."""
+    q, w, h = _in_frame(tables.WING_FRAME, x, y, z)
+    return h - _wing()[0](q, w)
 
 
 Sheet = tuple[Flat, Flat, Flat]  # inner, outer, outline

@@ -19,6 +19,7 @@ from scipy.interpolate import RBFInterpolator
 from game.patient.morphometry import published
 from game.patient.patient import SIDES, Side
 from game.patient.procedural.draw import Measures
+from game.patient.procedural.hips import inside_wing
 from game.patient.procedural.reading import moved
 from game.patient.procedural.solids import Array
 from game.patient.traits import Sex, Traits
@@ -32,8 +33,6 @@ POINTS: Mapping[str, tuple[float, float, float]] = {
     "pubic_tubercle": (17.0, -73.8, -124.1),
     "crest": (92.8, 11.2, 33.5),
     "tubercle of the crest": (134.5, -28.3, 8.5),
-    "auricle in front": (55.0, 5.0, -13.0),
-    "auricle behind": (55.0, 32.0, -28.0),
     "notch": (61.8, 0.0, -59.5),
     "ischial spine": (51.0, 29.5, -104.0),
     "ischial tuberosity": (56.4, 19.0, -167.3),
@@ -42,6 +41,11 @@ POINTS: Mapping[str, tuple[float, float, float]] = {
     "symphysis below": (3.9, -42.1, -146.7),
     "ramus": (30.0, -20.0, -160.0),
 }
+MODEL = {name: np.array(point) for name, point in POINTS.items()}
+# (v, w), mm behind and above the S1 endplate's centre, where the wing is seated on the sacrum: over
+# the auricular surface (hips.AURICULAR)
+SEATS = ((-7.0, -31.0), (12.0, -25.0), (9.0, -43.0), (8.0, -58.0), (17.0, -62.0))
+MOST_BEND = 7.0  # mm that the wing is bent there; the joint's own bone fills the rest (form)
 # What makes a female bone of the mean one, mm; the opposite makes a male one. The directions are
 # the textbook's (a wider subpubic angle, tuberosities and spines apart, a lower symphysis and
 # crest, a wider notch, wings that flare); the amounts are project choices.
@@ -77,15 +81,16 @@ _REACH = ((-20.0, 175.0), (-125.0, 115.0), (-215.0, 80.0))  # of that lattice, m
 class Pose:
     """One side's hip bone, on axes mirrored for the right one so that x runs to lateral.
 
-    `tilt` radian turns the APP's frame into LPS about x; `names` of POINTS lie at `places` (n, 3)
+    `tilt` radian turns the APP's frame into LPS about x; its `points` (3,) lie at `places` (3,)
     of the APP's frame, origin at the S1 endplate's centre, mm; `gap` of the joint, mm; `slope`
-    radian of the endplate in LPS; `auricular` mm, the height of the joint's surface."""
+    radian of the endplate in LPS; `auricular` mm, the height of the joint's surface. `points` are the model's."""
 
     tilt: float
     places: Mapping[str, NDArray[np.float64]]
     gap: float
     slope: float
     auricular: float
+    points: Mapping[str, NDArray[np.float64]]
 
     def place(self, name: str) -> NDArray[np.float64]:
         """Where a point of the model lies (3,), mirrored LPS mm."""
@@ -104,11 +109,22 @@ class Pose:
         c, s = np.float32(np.cos(self.slope)), np.float32(np.sin(self.slope))
         return c * y + s * z, c * z - s * y
 
+    def off_endplate(self, v: float, w: float) -> tuple[float, float]:
+        """y and z, LPS mm, of what lies `v` behind and `w` above the S1 endplate's centre."""
+        c, s = float(np.cos(self.slope)), float(np.sin(self.slope))
+        return c * v - s * w, s * v + c * w
+
+    def app(self, point: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A mirrored LPS point (3,) in the APP's frame, mm."""
+        x, y, z = point
+        c, s = np.cos(self.tilt), np.sin(self.tilt)
+        return np.array([x, c * y + s * z, c * z - s * y])
+
     @cached_property
     def _moves(self) -> Array:
         """From a place to the model's point there, mm, [x, y, z, 3] on the lattice."""
         places = np.array(list(self.places.values()))
-        back = np.array([POINTS[name] for name in self.places]) - places
+        back = np.array([self.points[name] for name in self.places]) - places
         axes = [np.arange(low, high + _STEP, _STEP) for low, high in _REACH]
         lattice = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
         spline = RBFInterpolator(places, back, kernel="thin_plate_spline", smoothing=0.0)
@@ -136,7 +152,9 @@ def poses(
         start = _shaped(traits.sex, size, own)
         placed = _by_measures(start, traits.sex, measures)
         joint = float(np.clip(gap, *GAPS))
-        pose = Pose(tilt, placed, joint, float(np.radians(slope)), measures["auricular_height"])
+        pose = Pose(
+            tilt, placed, joint, float(np.radians(slope)), measures["auricular_height"], MODEL
+        )
         made[side] = _seated(pose, flanks[side])
     return made
 
@@ -193,18 +211,27 @@ def _long(measures: Measures) -> float:
 
 
 def _seated(pose: Pose, flank: Flank) -> Pose:
-    """Moved aside so that the auricular surface lies the joint's gap off the sacrum's flank; the
-    symphysis stays, and the posterior spines keep their measures."""
-    marks = ("auricle in front", "auricle behind")
-    lateral = {}
-    for name in marks:
-        _, y, z = pose.place(name)
-        lateral[name] = flank(float(y), float(z)) + pose.gap
-    aside = np.mean([lateral[name] - pose.places[name][0] for name in marks])
-    places = {}
+    """Moved aside so that the wing's inner surface lies the joint's gap off the sacrum's flank, and
+    bent to it; the symphysis stays, and the posterior spines keep their measures."""
+    spots = [pose.off_endplate(v, w) for v, w in SEATS]
+    goals = [flank(y, z) + pose.gap for y, z in spots]
+    inner = [_inner_wing(pose, y, z) for y, z in spots]
+    aside = float(np.mean(goals) - np.mean(inner))
+    places, points = {}, dict(pose.points)
     for name, point in pose.places.items():
         fixed = name in _MIDLINE or name in _MEASURED
         places[name] = point + np.array([0.0 if fixed else aside, 0.0, 0.0])
-    for name in marks:
-        places[name][0] = lateral[name]
-    return replace(pose, places=places)
+    moved = replace(pose, places=places)
+    for n, ((y, z), goal) in enumerate(zip(spots, goals, strict=True)):
+        x = _inner_wing(moved, y, z)
+        points[f"joint {n}"] = np.array(moved.model(*(np.float32([c]) for c in (x, y, z))))[:, 0]
+        bend = float(np.clip(goal - x, -MOST_BEND, MOST_BEND))
+        places[f"joint {n}"] = moved.app(np.array([x + bend, y, z]))
+    return replace(pose, places=places, points=points)
+
+
+def _inner_wing(pose: Pose, y: float, z: float) -> float:
+    """|x|, mm, of the wing's inner surface at (y, z), LPS."""
+    x = np.arange(20.0, 100.0, 0.5, dtype=np.float32)
+    lateral = inside_wing(*pose.model(x, np.full_like(x, y), np.full_like(x, z)))
+    return float(x[int(np.argmax(lateral > 0))])
