@@ -84,7 +84,6 @@ def shaped(dials: Dials, measures: Measures) -> Parameters:
         side_s=s, side=_side(dials, measures, np.array(s)),
         fused_discs=(dials.line, *_row(along(MEAN.fused_discs[1:]))),
         s1_height_behind=measures["s1_height_posterior"],
-        si_end=measures["auricular_height"],
     )  # fmt: skip
     return _with_holes(moved, dials, measures)
 
