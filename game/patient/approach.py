@@ -86,6 +86,21 @@ def long_axis(patient: Patient, side: Side) -> Approach:
     )
 
 
+def rule_path(patient: Patient, side: Side) -> Approach:
+    """The path by the entry rule straight to the anatomical target, as far as `Way.stop` lets it,
+    whatever it comes near: what the views of any patient are centred on, planned or not."""
+    target = _goal(patient, side)
+    way = way_to(patient.bone, patient.sacrum_distance, _entry(patient, side), target)
+    return Approach(
+        side=side,
+        skin=skin_exit(patient, way.entry, way.direction),
+        entry=way.entry,
+        target=way.entry + way.stop * way.direction,
+        direction=way.direction,
+        shortened_mm=way.length - way.stop,
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Way:
     """The straight way from a bony `entry` (3,), LPS mm, along the unit `direction` (3,), to a
@@ -229,12 +244,17 @@ def _snapped(
     return point
 
 
+def _goal(patient: Patient, side: Side) -> FloatArray:
+    """The anatomical target (3,)."""
+    left, up = (patient.planes[name].normal for name in ("midsagittal", "s1_endplate"))
+    return ala_target(patient.landmarks, side, left, up)
+
+
 def _targets(patient: Patient, side: Side) -> list[tuple[FloatArray, float]]:
     """The anatomical target and its neighbours in the plane of the endplate, with their shifts."""
     left = patient.planes["midsagittal"].normal
-    up = patient.planes["s1_endplate"].normal
-    back = np.cross(up, left)
-    goal = ala_target(patient.landmarks, side, left, up)
+    back = np.cross(patient.planes["s1_endplate"].normal, left)
+    goal = _goal(patient, side)
     moves = np.arange(-MOST_SHIFT_MM, MOST_SHIFT_MM + 1.0, 2.0)
     return [
         (goal + u * left + v * back, float(np.hypot(u, v)))

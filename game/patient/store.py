@@ -23,6 +23,7 @@ from game import __version__
 from game.data import data_folder
 from game.patient.build import build
 from game.patient.errors import PatientError
+from game.patient.fracture import drawn_fractures
 from game.patient.importing import read_segmentation
 from game.patient.nifti import write_nifti
 from game.patient.pages import (
@@ -53,13 +54,18 @@ def save(patient: Patient, folder: Path) -> None:
     there is replaced.
 
     Raises PatientError where the folder cannot be written or holds something else."""
-    if folder.exists() and not (folder / PAGE).is_file():
-        raise PatientError(f"{folder}: exists and is no saved patient; name a new folder")
+    demand_free(folder)
     try:
         with _beside(folder) as fresh:
             _write(patient, fresh)
     except OSError as error:
         raise PatientError(f"{folder}: cannot be written ({error.strerror})") from None
+
+
+def demand_free(folder: Path) -> None:
+    """Raises PatientError where something other than a saved patient stands in `folder`'s place."""
+    if folder.exists() and not (folder / PAGE).is_file():
+        raise PatientError(f"{folder}: exists and is no saved patient; name a new folder")
 
 
 def _write(patient: Patient, folder: Path) -> None:
@@ -221,6 +227,7 @@ def generated(traits: Traits) -> Patient:
     the cache. Equal traits give equal patients.
 
     Raises PatientError for traits that cannot be, as an H fracture on one side."""
+    drawn_fractures(traits)  # what cannot be is refused before the long work
     page = json.dumps(asdict(traits), sort_keys=True)
     key = f"generated-{traits.seed}-{hashlib.sha256(page.encode()).hexdigest()[:_KEY]}"
     return cached(key, lambda: build(procedural(traits), traits))
