@@ -86,10 +86,10 @@ class LateralityOption(StrEnum):
 def new_patient(
     out: Annotated[Path, typer.Option(help="Keep the patient in this folder.")],
     seed: Annotated[
-        int, typer.Option(min=0, max=2**32 - 1, help="Draws the person and all that is not given.")
+        int, typer.Option(help="Draws the person and all that is not given: 0 to 4294967295.")
     ] = 0,
     sex: Annotated[SexOption, typer.Option(help="Sex.")] = SexOption.FEMALE,
-    age: Annotated[int, typer.Option(min=AGES[0], max=AGES[1], help="Years.")] = 75,
+    age: Annotated[int, typer.Option(help=f"Years, {AGES[0]} to {AGES[1]}.")] = 75,
     habitus: Annotated[HabitusOption, typer.Option(help="Build.")] = HabitusOption.AVERAGE,
     quality: Annotated[
         QualityOption, typer.Option(help="Bone quality.")
@@ -155,9 +155,9 @@ def _say_made(patient: Patient, out: Path, as_json: bool) -> None:
         print(json.dumps({"patient": str(out), "who": who(patient), "fractures": broken(patient),
                           "files": files, "notes": patient.notes}))  # fmt: skip
         return
-    screen.print(f"{patient.name}: {who(patient)}")
+    screen.print(f"{patient.name}: {who(patient)}", soft_wrap=True)
     for line in (*broken(patient), *patient.notes):
-        screen.print(f"- {line}")
+        screen.print(f"- {line}", soft_wrap=True)
     kinds = Counter(Path(name).suffix for name in files)
     held = f"{kinds['.nii']} volumes, {kinds['.ply']} surfaces, {kinds['.json']} pages"
     screen.print(f"patient: {out} ({held}, {size:.0f} MB)")

@@ -44,7 +44,10 @@ def _line(fracture: Fracture) -> str:
     if fracture.step_mm:
         parts.append(f"anterior step {fracture.step_mm:.1f} mm")
     nerves = [_name(region) for region in fracture.reaches if _dangerous(region)]
-    return ", ".join(parts) + (f", opens into {' and '.join(nerves)}" if nerves else "")
+    if nerves:
+        first = f"{', '.join(nerves[:-1])} and " if nerves[:-1] else ""
+        parts.append(f"opens into {first}{nerves[-1]}")
+    return ", ".join(parts)
 
 
 def _dangerous(region: Region) -> bool:
