@@ -28,8 +28,10 @@ def who(patient: Patient) -> str:
 
 
 def broken(patient: Patient) -> tuple[str, ...]:
-    """A line for each fracture, or one that says that there is none."""
-    return tuple(_line(fracture) for fracture in patient.fractures.values()) or ("no fracture",)
+    """A line for each fracture, or one that says that there is none; an import's are assumed."""
+    drawn = "" if patient.traits else ", assumed, not seen"
+    lines = tuple(f"{_line(fracture)}{drawn}" for fracture in patient.fractures.values())
+    return lines or ("no fracture",)
 
 
 def _line(fracture: Fracture) -> str:

@@ -80,7 +80,9 @@ def test_who_a_patient_is_in_words() -> None:
         name="transverse",
         reaches=(Region.CANAL, Region.FORAMEN_S1_LEFT, Region.SI_JOINT_RIGHT),
     )
-    one, other = broken(replace(block_patient(), fractures={"left": into, "transverse": bar}))
+    both = replace(block_patient(), fractures={"left": into, "transverse": bar})
+    assert all(line.endswith(", assumed, not seen") for line in broken(both))
+    one, other = broken(replace(both, traits=traits))
     assert one.startswith("left ala: foramen, Denis zone II, FFP IIa")
     assert one.endswith("anterior step 1.2 mm, opens into the left S2 foramen")
     assert other.endswith(
