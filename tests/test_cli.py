@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
 
 from game.patient.store import load
+from game.patient.traits import Traits
 
 SACROSIM = [sys.executable, "-c", "from game.cli import main; main()"]
 
@@ -140,10 +143,53 @@ def test_an_h_fracture_has_no_side(tmp_path: Path) -> None:
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--age", "12", ("12", "18 to 100")),
+        ("--age", "old", ("--age", "integer")),
+        ("--seed", "-1", ("-1", "0 to 4294967295")),
+        ("--sex", "other", ("--sex", "other", "female", "male")),
+        ("--quality", "glass", ("--quality", "glass", "osteopenic")),
+        ("--habitus", "tall", ("--habitus", "tall", "obese")),
+        ("--dysmorphism", "odd", ("--dysmorphism", "odd", "mammillary")),
+        ("--fracture", "hip", ("--fracture", "hip", "anterolateral-rim")),
+    ],
+)
+def test_a_trait_that_cannot_be(
+    tmp_path: Path, option: str, value: str, words: tuple[str, ...]
+) -> None:
+    said = complaint(run("patient", "new", option, value, "--out", tmp_path / "patient"))
+    assert all(word in said for word in words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_trait_is_an_option_with_the_same_choices() -> None:
+    shown = " ".join(run("patient", "new", "--help").stdout.split())
+    for name, kind in get_type_hints(Traits).items():
+        assert f"--{name.replace('_', '-')} " in shown
+        for choice in get_args(next((k for k in get_args(kind) if get_args(k)), kind)):
+            assert isinstance(choice, str) and choice in shown
+
+
+def test_a_folder_of_somebody_else_is_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "letter").write_text("dear")
+    assert "no saved patient" in complaint(run("patient", "new", "--out", tmp_path))
+
+
 def test_a_new_patient_is_kept_with_its_fracture(tmp_path: Path) -> None:
     out = tmp_path / "patient"
-    said = run("patient", "new", "--fracture", "foramen", "--laterality", "left", "--out", out)
+    asked = ("--fracture", "foramen", "--laterality", "left", "--sex", "male", "--age", "81")
+    said = run("patient", "new", *asked, "--out", out)
     assert said.returncode == 0, said.stderr
-    assert list(load(out).fractures) == ["left"]
+    for words in ("male, 81 years", "left ala: foramen", "Denis zone II", "8 volumes", str(out)):
+        assert words in " ".join(said.stderr.split())
+    patient = load(out)
+    assert list(patient.fractures) == ["left"]
+    assert patient.traits == Traits(fracture="foramen", laterality="left", sex="male", age=81)
     level = run("demo", "both-sides", "--patient", out, "--out", tmp_path / "demo")
     assert "right" in complaint(level)
+    checked = json.loads(run("patient", "check", out, "--json").stdout)
+    assert set(checked["deviations_sd"]) == {"male"}  # its own
+    assert run("patient", "show", out, "-o", tmp_path / "page.png").returncode == 0
+    assert (tmp_path / "page.png").stat().st_size > 100_000

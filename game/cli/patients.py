@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from game.cli.cases import case_of, exposed_at, level_of
+from game.cli.cases import exposed_at, level_of
 from game.errors import BadInput
+from game.patient.traits import AGES
 from game.terminal import print_table, screen, working
 
 if TYPE_CHECKING:
     from game.geometry.views import ViewName
+    from game.patient.morphometry import Row
+    from game.patient.patient import Patient
+    from game.patient.traits import Sex
+    from game.simulation.case import Case
 
 patients = typer.Typer(
     name="patient", help="Make or import a patient; show or check one.",
@@ -26,10 +32,34 @@ XRAYS: tuple[ViewName, ...] = ("ap", "lateral", "oblique-left")
 
 
 class SexOption(StrEnum):
-    """Whose published rows a patient is held against."""
+    """A patient's sex; whose published rows a patient is held against."""
 
     FEMALE = "female"
     MALE = "male"
+
+
+class HabitusOption(StrEnum):
+    """How much soft tissue there is."""
+
+    SLIM = "slim"
+    AVERAGE = "average"
+    OBESE = "obese"
+
+
+class QualityOption(StrEnum):
+    """How dense the bone is."""
+
+    NORMAL = "normal"
+    OSTEOPENIC = "osteopenic"
+    OSTEOPOROTIC = "osteoporotic"
+
+
+class DysmorphismOption(StrEnum):
+    """A common variant of the upper sacrum, or none."""
+
+    NONE = "none"
+    MAMMILLARY = "mammillary"
+    SACRALISED = "sacralised"
 
 
 class PatternOption(StrEnum):
@@ -55,35 +85,82 @@ class LateralityOption(StrEnum):
 @patients.command("new")
 def new_patient(
     out: Annotated[Path, typer.Option(help="Keep the patient in this folder.")],
-    seed: Annotated[int, typer.Option(min=0, help="Draws the patient.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Draws the person and all that is not given: 0 to 4294967295.")
+    ] = 0,
+    sex: Annotated[SexOption, typer.Option(help="Sex.")] = SexOption.FEMALE,
+    age: Annotated[int, typer.Option(help=f"Years, {AGES[0]} to {AGES[1]}.")] = 75,
+    habitus: Annotated[HabitusOption, typer.Option(help="Build.")] = HabitusOption.AVERAGE,
+    quality: Annotated[
+        QualityOption, typer.Option(help="Bone quality.")
+    ] = QualityOption.OSTEOPOROTIC,
     fracture: Annotated[
         PatternOption | None, typer.Option(help="Pattern; drawn as published by default.")
     ] = None,
     laterality: Annotated[
         LateralityOption | None, typer.Option(help="Fractured side; drawn by default.")
     ] = None,
+    dysmorphism: Annotated[
+        DysmorphismOption, typer.Option(help="A variant of the upper sacrum.")
+    ] = DysmorphismOption.NONE,
+    calcified_vessels: Annotated[
+        bool, typer.Option("--calcified-vessels", help="Calcium in the iliac arteries' walls.")
+    ] = False,
+    template: Annotated[
+        bool,
+        typer.Option("--template", help="Every measure at its published mean; both sides equal."),
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Generate a patient, its fracture as asked or drawn with the published frequencies.
+    """Generate a patient from who it is; its fracture as asked, or drawn as often as published.
 
-    Example: sacrosim patient new --seed 7 --fracture foramen --laterality left --out patients/seven
+    The folder opens elsewhere: NIfTI volumes, PLY surfaces in LPS, JSON pages. Some 190 MB. Lately
+    generated patients are kept in the cache ($SACROSIM_CACHE, else ~/.cache/sacrosim): at most 12,
+    or 3 GB; the longest unused go first.
+
+    Example: sacrosim patient new --seed 7 --sex male --age 81 --fracture foramen --out patients/7
     """
-    from game.patient.store import generated, save
+    from game.patient.store import demand_free, generated, save
     from game.patient.traits import Traits
     from game.records.results import usable
 
     usable(out)
+    demand_free(out)
     traits = Traits(
         seed=seed,
+        sex=sex.value,
+        age=age,
+        habitus=habitus.value,
+        quality=quality.value,
         fracture=fracture.value if fracture else None,
         laterality=laterality.value if laterality else None,
+        dysmorphism=dysmorphism.value,
+        calcified_vessels=calcified_vessels,
+        template=template,
     )
     with working(f"generating patient {seed}"):
         patient = generated(traits)
+    with working(f"writing {out}"):
         save(patient, out)
-    for fractured in patient.fractures.values():
-        screen.print(f"{fractured.name}: {fractured.pattern}, Denis zone {fractured.zone}, "
-                     f"FFP {fractured.ffp}")  # fmt: skip
-    screen.print(f"patient: {out}")
+    _say_made(patient, out, as_json)
+
+
+def _say_made(patient: Patient, out: Path, as_json: bool) -> None:
+    """Who was made, how broken, and what lies in the folder."""
+    from game.patient.describe import broken, who
+
+    files = sorted(path.name for path in out.iterdir())
+    size = sum((out / name).stat().st_size for name in files) / 1e6
+    if as_json:
+        print(json.dumps({"patient": str(out), "who": who(patient), "fractures": broken(patient),
+                          "files": files, "notes": patient.notes}))  # fmt: skip
+        return
+    screen.print(f"{patient.name}: {who(patient)}", soft_wrap=True)
+    for line in (*broken(patient), *patient.notes):
+        screen.print(f"- {line}", soft_wrap=True)
+    kinds = Counter(Path(name).suffix for name in files)
+    held = f"{kinds['.nii']} volumes, {kinds['.ply']} surfaces, {kinds['.json']} pages"
+    screen.print(f"patient: {out} ({held}, {size:.0f} MB)")
 
 
 @patients.command("import")
@@ -128,7 +205,10 @@ def check_patient(
     folder: Annotated[
         Path | None, typer.Argument(help="A patient, or a scan to import; else the embedded one.")
     ] = None,
-    sex: Annotated[SexOption, typer.Option(help="Whose published rows apply.")] = SexOption.FEMALE,
+    sex: Annotated[
+        SexOption | None,
+        typer.Option(help="Whose published rows apply; the patient's own, else both, by default."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a patient, beside the published morphometry; a plain reading, it refuses nothing.
@@ -142,27 +222,37 @@ def check_patient(
     with working("patient"):
         patient = embedded() if folder is None else open_patient(folder)
         found = measured(patient)
+    sexes = _sexes(patient, sex)
     if as_json:
-        deviations = {r.id: round(r.deviation(found[r.id], sex.value), 2)
-                      for r in published() if r.id in found and sex.value in r.mean}  # fmt: skip
-        print(json.dumps({"name": patient.name, "sex": sex.value, "measured": found,
-                          "deviations_sd": deviations}))  # fmt: skip
+        deviations = {
+            s: {r.id: round(r.deviation(found[r.id], s), 2)
+                for r in published() if r.id in found and s in r.mean}
+            for s in sexes
+        }  # fmt: skip
+        print(json.dumps({"name": patient.name, "measured": found, "deviations_sd": deviations}))
         return
-    rows, unseen = [], []
-    for row in published():
-        if row.id not in found:
-            unseen.append(row.id.replace("_", " "))
-            continue
-        given = sex.value in row.mean
-        rows.append((
-            row.id.replace("_", " "), row.unit, f"{found[row.id]:.1f}",
-            f"{row.mean[sex.value]:.1f} +- {row.sd[sex.value]:.1f}" if given else "",
-            f"{row.deviation(found[row.id], sex.value):+.1f}" if given else "",
-        ))  # fmt: skip
-    columns = ("measure", "unit", "here", f"published, {sex.value}", "in SD")
-    print_table(columns, rows, patient.name)
+    rows = [_check_row(row, found[row.id], sexes) for row in published() if row.id in found]
+    heads = [name for s in sexes for name in (f"published, {s}", "in SD")]
+    print_table(("measure", "unit", "here", *heads), rows, patient.name)
+    unseen = [row.id.replace("_", " ") for row in published() if row.id not in found]
     if unseen:
         screen.print(f"not measured: {', '.join(unseen)}")
+
+
+def _sexes(patient: Patient, asked: SexOption | None) -> tuple[Sex, ...]:
+    """Whose rows apply: those asked for, the patient's own, or both where it is not known."""
+    if asked is not None:
+        return (asked.value,)
+    return (patient.traits.sex,) if patient.traits else ("male", "female")
+
+
+def _check_row(row: Row, value: float, sexes: tuple[Sex, ...]) -> tuple[str, ...]:
+    cells = [row.id.replace("_", " "), row.unit, f"{value:.1f}"]
+    for sex in sexes:
+        given = sex in row.mean
+        cells.append(f"{row.mean[sex]:.1f} +- {row.sd[sex]:.1f}" if given else "")
+        cells.append(f"{row.deviation(value, sex):+.1f}" if given else "")
+    return tuple(cells)
 
 
 @patients.command("show")
@@ -172,22 +262,35 @@ def show_patient(
         Path | None, typer.Argument(help="A patient, or a scan to import; else the embedded one.")
     ] = None,
 ) -> None:
-    """One page of pictures: four bone surfaces, three CT planes, three X-rays.
+    """One page of pictures: four bone surfaces, three CT planes, three X-rays, the hazards.
 
     Example: sacrosim patient show patients/one -o one.png
     """
     from game.fluoroscopy.projector import Projector
     from game.fluoroscopy.render import render
+    from game.patient.store import embedded, open_patient
     from game.records.portrait import portrait
     from game.records.results import usable
 
     if out.suffix.lower() != ".png":
         raise BadInput(f"-o {out}: the file must end in .png")
     usable(out.parent)
-    case = case_of(level_of("both-sides"), folder, 0, None)
+    with working("patient"):
+        patient = embedded() if folder is None else open_patient(folder)
     with working("drawing"):
-        projector = Projector(case.patient)
+        case, projector = _to_look_at(patient), Projector(patient)
         pictures = [render(case, exposed_at(case, v), projector) for v in XRAYS]
-        page = portrait(case.patient, {p.caption: p.pixels for p in pictures})
+        page = portrait(patient, {p.caption: p.pixels for p in pictures})
         out.write_bytes(page)
     screen.print(f"page: {out}")
+
+
+def _to_look_at(patient: Patient) -> Case:
+    """A case for pictures alone, centred on the paths by the rule, whatever a level refuses."""
+    from game.patient.approach import rule_path
+    from game.patient.patient import SIDES
+    from game.simulation.case import Case
+    from game.simulation.cement import medium_of
+
+    paths = {side: rule_path(patient, side) for side in SIDES}
+    return Case(patient, level_of("both-sides"), 0, paths, medium_of(patient))

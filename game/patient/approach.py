@@ -2,8 +2,9 @@
 
 Entry: midpoint between the inferior margin of the SI joint and the lateral margin of the S3
 foramen, on the posterior surface. Target: mid S1 on the lateral, 13 mm below the S1 endplate and
-10 mm lateral to the S1 foramen's centre (facts/procedure.md, measured on 38 real alae). The path
-is shortened until the cannula's surface keeps its clearance.
+10 mm lateral to the S1 foramen's centre (facts/procedure.md, measured on 38 real alae). Whatever
+the target, the cannula holds there or 3 mm short of the cortex ahead, whichever comes first; the
+planned path is shortened further until the cannula's surface keeps its clearance.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from game.geometry.grid import FloatArray, Grid
 from game.geometry.views import axes_from_left
@@ -31,6 +31,10 @@ FARTHEST_SKIN_MM = 200.0
 OWN_CORTEX_MM = 10.0  # of the path that runs through the cortex which it enters by; with it three
 # real pelves have 4.5 +- 1.1 mm of clearance, of 4.4 +- 1.6 measured (facts/procedure.md)
 AHEAD_MM = 60.0  # beyond the target that is looked at
+STEP_MM = 0.5  # along a candidate
+FOOT_MM = 10.0  # cement ends at least this far from the entry cortex; facts/procedure.md [P]
+CEMENT_MM = 8.0  # of the path, as far as cement can get: 4 mL about 45 mm of path in bone of 80 %
+# space fill 6 mm, and it is uneven; project choice, not validated
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +70,7 @@ def long_axis(patient: Patient, side: Side) -> Approach:
     `SHORTEST_MM` of bone is left: such an ala needs another technique. A whole ala has a path too,
     so that a cannula on the wrong side can be measured."""
     entry = _entry(patient, side)
-    targets = _targets(patient, side)
-    sheet = patient.fractures[side].tree if side in patient.fractures else None
-    paths = [_path(patient, side, entry, target, shift, sheet) for target, shift in targets]
-    best = min(paths, key=lambda path: path.cost)
+    best = _best(patient, side, _candidates(patient, side, entry))
     if best.length < SHORTEST_MM:
         raise PatientError(
             f"the {side} long-axis path has {best.length:.0f} mm of safe bone; "
@@ -77,11 +78,68 @@ def long_axis(patient: Patient, side: Side) -> Approach:
         )
     return Approach(
         side=side,
-        skin=skin_exit(patient, entry, best.direction),
+        skin=skin_exit(patient, entry, best.way.direction),
         entry=entry,
-        target=entry + best.length * best.direction,
-        direction=best.direction,
-        shortened_mm=best.full - best.length,
+        target=entry + best.length * best.way.direction,
+        direction=best.way.direction,
+        shortened_mm=best.way.length - best.length,
+    )
+
+
+def rule_path(patient: Patient, side: Side) -> Approach:
+    """The path by the entry rule straight to the anatomical target, as far as `Way.stop` lets it,
+    whatever it comes near: what the views of any patient are centred on, planned or not."""
+    target = _goal(patient, side)
+    way = way_to(patient.bone, patient.sacrum_distance, _entry(patient, side), target)
+    return Approach(
+        side=side,
+        skin=skin_exit(patient, way.entry, way.direction),
+        entry=way.entry,
+        target=way.entry + way.stop * way.direction,
+        direction=way.direction,
+        shortened_mm=way.length - way.stop,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """The straight way from a bony `entry` (3,), LPS mm, along the unit `direction` (3,), to a
+    target `length` mm on, and how much `bone_ahead` there is beyond it, mm, negative by how far the
+    target lies beyond the cortex."""
+
+    entry: FloatArray
+    direction: FloatArray
+    length: float
+    bone_ahead: float
+
+    @property
+    def stop(self) -> float:
+        """Where a cannula holds: at the target or CORTEX_MM short of cortex, whichever comes first;
+        mm from the entry, never behind it."""
+        return max(0.0, min(self.length, self.length + self.bone_ahead - CORTEX_MM))
+
+    def points(self, along: FloatArray) -> FloatArray:
+        """LPS points (n, 3) `along` (n,) mm from the entry."""
+        return self.entry + along[:, None] * self.direction
+
+
+def way_to(grid: Grid, sacrum: NDArray[np.float32], entry: FloatArray, target: FloatArray) -> Way:
+    """The way between two LPS points (3,) in a sacrum's signed distance on `grid`, mm. The bone
+    ends where the way first leaves it beyond its middle."""
+    length = float(np.linalg.norm(target - entry))
+    direction = (target - entry) / length
+    along = np.arange(0.5 * length, length + AHEAD_MM, 0.1)
+    outside = grid.sample(sacrum, entry + along[:, None] * direction, 50.0) > 0
+    end = along[int(outside.argmax())] if outside.any() else along[-1]
+    return Way(entry, direction, length, float(end) - length)
+
+
+def fracture_gap(patient: Patient, path: Approach) -> float:
+    """How near a path, from where cement may stand to its target, comes to the fracture of its
+    side, mm; raises PatientError where that ala is whole."""
+    along = np.arange(min(FOOT_MM, path.bone_length), path.bone_length + STEP_MM, STEP_MM)
+    return float(
+        patient.sheet(path.side).tree.query(path.entry + along[:, None] * path.direction)[0].min()
     )
 
 
@@ -120,20 +178,15 @@ def path_figures(
     lateral = landmarks[f"s3_lateral_{side}"].point
     entry = _snapped(grid, sacrum, 0.5 * (margin + lateral), axes_from_left(left)[1], side)
     target = ala_target(landmarks, side, left, up)
-    length = float(np.linalg.norm(target - entry))
-    direction = (target - entry) / length
-    along = np.arange(0.0, length + AHEAD_MM, 0.1)
-    depth = -grid.sample(sacrum, entry + along[:, None] * direction, 50.0)
-    shaft = (along > OWN_CORTEX_MM) & (along <= length)
-    outside = np.flatnonzero((depth < 0) & (along > 0.5 * length))
-    ahead = (float(along[outside[0]]) if len(outside) else float(along[-1])) - length
+    way = way_to(grid, sacrum, entry, target)
+    shaft = way.points(np.arange(OWN_CORTEX_MM, way.length, 0.1))
     return PathFigures(
-        length=length,
-        least_axis_clearance=float(depth[shaft].min()),
-        bone_ahead=ahead,
+        length=way.length,
+        least_axis_clearance=-float(grid.sample(sacrum, shaft, 50.0).max()),
+        bone_ahead=way.bone_ahead,
         landmark_gap=float(np.linalg.norm(margin - lateral)),
-        normal_deg=float(np.degrees(np.arccos(np.clip(direction @ up, -1.0, 1.0)))),
-        stop=min(length, length + ahead - CORTEX_MM),
+        normal_deg=float(np.degrees(np.arccos(np.clip(way.direction @ up, -1.0, 1.0)))),
+        stop=way.stop,
     )
 
 
@@ -151,12 +204,26 @@ def skin_exit(patient: Patient, point: FloatArray, direction: FloatArray) -> Flo
 
 @dataclass(frozen=True, eq=False)
 class _Path:
-    """A candidate: how much of its `full` way keeps the clearances, and what it costs."""
+    """A candidate: its `way`, how much of it keeps the clearances, mm, and what it costs."""
 
-    direction: FloatArray
-    full: float
+    way: Way
     length: float
     cost: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """A way whose target lies `shift` mm from the anatomical one; `off_plane` is how far it lies
+    from the fracture on average, mm, 0 without one."""
+
+    way: Way
+    shift: float
+    off_plane: float
+
+    @property
+    def bound(self) -> float:
+        """What it costs at least: if all of it keeps all clearances with 2 mm to spare."""
+        return 0.5 * self.off_plane + 0.1 * self.shift - 1.0
 
 
 def _entry(patient: Patient, side: Side) -> FloatArray:
@@ -177,12 +244,17 @@ def _snapped(
     return point
 
 
+def _goal(patient: Patient, side: Side) -> FloatArray:
+    """The anatomical target (3,)."""
+    left, up = (patient.planes[name].normal for name in ("midsagittal", "s1_endplate"))
+    return ala_target(patient.landmarks, side, left, up)
+
+
 def _targets(patient: Patient, side: Side) -> list[tuple[FloatArray, float]]:
     """The anatomical target and its neighbours in the plane of the endplate, with their shifts."""
     left = patient.planes["midsagittal"].normal
-    up = patient.planes["s1_endplate"].normal
-    back = np.cross(up, left)
-    goal = ala_target(patient.landmarks, side, left, up)
+    back = np.cross(patient.planes["s1_endplate"].normal, left)
+    goal = _goal(patient, side)
     moves = np.arange(-MOST_SHIFT_MM, MOST_SHIFT_MM + 1.0, 2.0)
     return [
         (goal + u * left + v * back, float(np.hypot(u, v)))
@@ -192,29 +264,44 @@ def _targets(patient: Patient, side: Side) -> list[tuple[FloatArray, float]]:
     ]
 
 
-def _path(
-    patient: Patient,
-    side: Side,
-    entry: FloatArray,
-    target: FloatArray,
-    shift: float,
-    sheet: cKDTree | None,
-) -> _Path:
-    full = float(np.linalg.norm(target - entry))
-    direction = (target - entry) / full
-    along = np.arange(0.0, full + 0.25, 0.5)
-    shaft = entry + along[:, None] * direction
+def _candidates(patient: Patient, side: Side, entry: FloatArray) -> list[_Candidate]:
+    """The ways to all targets, those first that may cost the least."""
+    sheet = patient.fractures[side].tree if side in patient.fractures else None
+    found = []
+    for target, shift in _targets(patient, side):
+        way = way_to(patient.bone, patient.sacrum_distance, entry, target)
+        shaft = way.points(np.arange(0.0, way.length + 0.25, STEP_MM))
+        off_plane = 0.0 if sheet is None else float(sheet.query(shaft)[0].mean())
+        found.append(_Candidate(way, shift, off_plane))
+    return sorted(found, key=lambda candidate: candidate.bound)
+
+
+def _best(patient: Patient, side: Side, candidates: list[_Candidate]) -> _Path:
+    """The path of least cost; no other is worked out than those that may have it."""
+    first, *others = candidates
+    best = _path(patient, side, first)
+    for candidate in others:
+        if candidate.bound >= best.cost:
+            break
+        path = _path(patient, side, candidate)
+        best = path if path.cost < best.cost else best
+    return best
+
+
+def _path(patient: Patient, side: Side, candidate: _Candidate) -> _Path:
+    way = candidate.way
+    along = np.arange(0.0, way.length + 0.25, STEP_MM)
+    shaft = way.points(along)
     spare = _spare(patient, side, shaft, along)
     inside = patient.depth_in_bone(shaft) > 0
     good = (spare >= 0) & (inside | (along < PIERCED_MM))
     reach = len(along) if good.all() else int(np.argmin(good))
-    length = min(full, float(along[reach - 1])) if reach else 0.0
-    if _through_bone(patient, entry, direction):
+    length = min(way.stop, float(along[reach - 1])) if reach else 0.0
+    if _through_bone(patient, way.entry, way.direction):
         length = 0.0
     least = float(spare[: max(reach, 1)].min())
-    off_plane = 0.0 if sheet is None else float(sheet.query(shaft)[0].mean())
-    cost = full - length + 0.5 * off_plane + 0.1 * shift - 0.5 * min(least, 2.0)
-    return _Path(direction, full, length, cost)
+    cost = way.length - length + candidate.bound + 1.0 - 0.5 * min(least, 2.0)
+    return _Path(way, length, cost)
 
 
 def _spare(patient: Patient, side: Side, shaft: FloatArray, along: FloatArray) -> FloatArray:

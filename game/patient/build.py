@@ -13,7 +13,7 @@ from game.geometry.grid import FloatArray, Grid, Point
 from game.patient.cortex import cortex_of
 from game.patient.density import drawn_hounsfield
 from game.patient.distance import on_grid
-from game.patient.fracture import crushed_hounsfield, drawn_fractures, fractures_of
+from game.patient.fracture import crushed_hounsfield, drawn_fractures, fractures_of, stepped
 from game.patient.hazards import hazards_of
 from game.patient.landmarks import find_landmarks, open_foramina, planes_and_anatomy
 from game.patient.landmarks.frame import midsagittal, unrolled
@@ -65,15 +65,17 @@ def build(segmentation: Segmentation, traits: Traits | None = None) -> Patient:
         bones = bones_again(parted, levels, bones)
     ribbon = unrolled(bones, middle)
     bones = open_foramina(bones, landmarks, ribbon)
+    region = region_map(bones, landmarks, planes, ribbon)
     asked = traits or Traits()
+    fractures = fractures_of(bones, landmarks, region, drawn_fractures(asked), asked.seed)
+    if segmentation.source == "procedural":  # an import's bone is what it is
+        bones, region, fractures = stepped(bones, region, fractures, -anatomy.axes[1], asked.seed)
     with ThreadPoolExecutor(1) as aside:  # its kernels are serial, as all here
         filled = aside.submit(body_of, segmentation, levels, bones, np.zeros(3))
-        region = region_map(bones, landmarks, planes, ribbon)
         cortex = cortex_of(region, bones.grid)
         body = filled.result()
         _lay_disc(body, anatomy.axes, planes)
         surfaces = aside.submit(_surfaces, bones, body)
-        fractures = fractures_of(bones, landmarks, region, drawn_fractures(asked), asked.seed)
         spacing = max(segmentation.spacing)
         hounsfield = _hounsfield(body, anatomy.axes, cortex, bones.grid, fractures, spacing)
     return Patient(
@@ -191,5 +193,9 @@ def _assumed(segmentation: Segmentation, landmarks: Mapping[str, Landmark]) -> t
     if guessed:
         notes.append(f"estimated, not seen: {', '.join(guessed)}")
     notes.append("the fracture sheets are drawn, not seen: their course follows the SI joints")
+    if segmentation.source == "ct":
+        notes.append("the CT is left as it is: no sheet was drawn into its density or its cortex")
+    elif segmentation.source == "labels":
+        notes.append("the bone is left as it is: no sheet has a step of the cortex")
     notes.append("nerves, vessels, thecal sac and rectum are placed from landmarks, not seen")
     return tuple(notes)

@@ -1,10 +1,17 @@
-"""A patient as a JSON page and named arrays, and back, every value checked on the way in."""
+"""What a patient's folder holds, and back, every value checked on the way in.
+
+`patient.json` says who it is and names the other files; `landmarks.json`, `fractures.json` and
+`hazards.json` are for a person to read; volumes are NIfTI, surfaces and fracture sheets PLY. All in
+LPS mm about the centre of the S1 superior endplate.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
@@ -14,63 +21,134 @@ from pydantic import TypeAdapter
 from game.geometry.grid import FloatArray, Grid
 from game.geometry.views import Anatomy
 from game.patient.errors import PatientError
-from game.patient.hazards import spaces
+from game.patient.hazards import SPACES, spaces
+from game.patient.importing.limits import MOST_VOXELS
+from game.patient.nifti import read_nifti
 from game.patient.patient import (
     FRACTURE_NAMES,
     SIDES,
     Fracture,
+    FractureName,
     Landmark,
     Patient,
     Plane,
     Region,
+    Space,
     Structure,
     Surface,
     Tube,
 )
+from game.patient.ply import XYZ, read_points, read_surface
 from game.patient.traits import FracturePattern, Traits
 
-FORMAT = 3  # of the folder; raised when what is written changes
+FORMAT = 4  # of the folder; raised when what is written changes
+PAGES = ("patient.json", "landmarks.json", "fractures.json", "hazards.json")
+SHEET = (*XYZ, "area", "aperture")  # columns of a fracture's points: mm, mm2, mm
+_FRAME = "patient LPS, mm: x left, y posterior, z superior, from the S1 superior endplate's centre"
 _FAR_MM = 5000.0  # no coordinate of a patient lies further from S1; project choice
 _TRAITS = TypeAdapter(Traits)
-Arrays = Callable[[str], NDArray[Any]]
 Code = TypeVar("Code")
 Source = Literal["procedural", "ct", "labels"]
 _SOURCES: tuple[Source, ...] = ("procedural", "ct", "labels")
 
 
-def arrays_of(patient: Patient) -> dict[str, NDArray[Any]]:
-    """Every array of a patient by its file's name."""
-    arrays: dict[str, NDArray[Any]] = {
-        "hounsfield": patient.hounsfield,
-        "structures": patient.structures,
-        "sacrum_distance": patient.sacrum_distance,
-        "cortex": patient.cortex,
-        "region": patient.region,
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A volume of a folder: its `values` [x, y, z] on `grid`, what they are, and its codes' names
+    where they are codes."""
+
+    values: NDArray[Any]
+    grid: Grid
+    what: str
+    names: Mapping[int, str] | None = None
+
+
+def volumes_of(patient: Patient) -> dict[str, Volume]:
+    """Every volume of a patient by its file's name without `.nii`."""
+    body, bone = patient.body, patient.bone
+    made = {
+        "density": Volume(patient.hounsfield, body, "HU"),
+        "labels": Volume(patient.structures, body, "structures", _names(Structure)),
+        "region": Volume(patient.region, bone, "regions in and about the sacrum", _names(Region)),
+        "cortex": Volume(patient.cortex, bone, "thickness of the nearest cortex, mm"),
+        "sacrum_distance": Volume(patient.sacrum_distance, bone, f"{_SIGNED} the sacrum"),
     }
     for side in SIDES:
-        arrays[f"hip_distance_{side}"] = patient.hip_distance[side]
-    for code, surface in patient.surfaces.items():
-        arrays[f"surface_{code.name.lower()}_vertices"] = surface.vertices
-        arrays[f"surface_{code.name.lower()}_faces"] = surface.faces
+        hip = patient.hip_distance[side]
+        made[f"hip_distance_{side}"] = Volume(hip, bone, f"{_SIGNED} the {side} hip bone")
+    if patient.fractures:
+        held = _fractured(patient)
+        names = {int(c): _sheets(int(c)) for c in np.unique(held) if c}
+        made["fractures"] = Volume(held, bone, "voxels that fracture sheets pass through", names)
+    return made
+
+
+_SIGNED = "signed distance, mm, negative inside, to"
+
+
+def _names(codes: type[Structure] | type[Region]) -> dict[int, str]:
+    return {code.value: code.name.lower() for code in codes}
+
+
+def _bit(name: FractureName) -> int:
+    return 1 << FRACTURE_NAMES.index(name)
+
+
+def _sheets(code: int) -> str:
+    return " and ".join(name for name in FRACTURE_NAMES if code & _bit(name))
+
+
+def _fractured(patient: Patient) -> NDArray[np.uint8]:
+    """Which sheets pass through each voxel, one bit for each of FRACTURE_NAMES."""
+    held = np.zeros(patient.bone.shape, np.uint8)
     for name, fracture in patient.fractures.items():
-        arrays[f"fracture_{name}_points"] = np.asarray(fracture.points, float)
-        arrays[f"fracture_{name}_areas"] = np.asarray(fracture.areas, float)
-        arrays[f"fracture_{name}_apertures"] = np.asarray(fracture.apertures, float)
-        arrays[f"fracture_{name}_voxels"] = fracture.voxels
-    return arrays
+        held.reshape(-1)[fracture.voxels] |= np.uint8(_bit(name))
+    return held
 
 
-def page_of(patient: Patient) -> dict[str, Any]:
-    """All that is no array, as plain JSON values; mm."""
+def sheet_columns(fracture: Fracture) -> FloatArray:
+    """A sheet's sample as the columns (n, 5) of SHEET."""
+    return np.column_stack([fracture.points, fracture.areas, fracture.apertures])
+
+
+def pages_of(patient: Patient) -> dict[str, dict[str, Any]]:
+    """All that is no array, as plain JSON values by the page's name; mm, HU."""
+    pages = (_who(patient), _marks(patient), _fracture_pages(patient), _hazard_pages(patient))
+    return dict(zip(PAGES, pages, strict=True))
+
+
+def written(page: Mapping[str, Any]) -> str:
+    """A page as text, with each list of numbers on one line."""
+    text = json.dumps(page, indent=1)
+    short = re.compile(r"\[\n\s*([^\[\]{}\"]*?)\n\s*\]")  # no line end is ever within a JSON text
+    return short.sub(lambda m: "[" + re.sub(r"\n\s*", " ", m[1]) + "]", text) + "\n"
+
+
+def _who(patient: Patient) -> dict[str, Any]:
+    surfaces = {code.name.lower(): f"{code.name.lower()}.ply" for code in patient.surfaces}
     return {
         "format": FORMAT,
         "name": patient.name,
         "source": patient.source,
         "traits": asdict(patient.traits) if patient.traits else None,
         "notes": list(patient.notes),
+        "frame": _FRAME,
         "grids": {"body": _grid_page(patient.body), "bone": _grid_page(patient.bone)},
+        "volumes": {f"{n}.nii": volume.what for n, volume in volumes_of(patient).items()},
+        "surfaces": list(surfaces),
+        "labels": {str(code): name for code, name in _names(Structure).items()},
+        "regions": {str(code): name for code, name in _names(Region).items()},
         "cortex_assumed": patient.cortex_assumed,
-        "surfaces": [code.name.lower() for code in patient.surfaces],
+        "anatomy": {
+            "axes": [_numbers(row) for row in patient.anatomy.axes],
+            "disc_normal": _numbers(patient.anatomy.disc_normal),
+        },
+    }
+
+
+def _marks(patient: Patient) -> dict[str, Any]:
+    return {
+        "frame": _FRAME,
         "landmarks": {
             name: {
                 "point": _numbers(mark.point),
@@ -83,12 +161,16 @@ def page_of(patient: Patient) -> dict[str, Any]:
             name: {"point": _numbers(plane.point), "normal": _numbers(plane.normal)}
             for name, plane in patient.planes.items()
         },
-        "anatomy": {
-            "axes": [_numbers(row) for row in patient.anatomy.axes],
-            "disc_normal": _numbers(patient.anatomy.disc_normal),
-        },
+    }
+
+
+def _fracture_pages(patient: Patient) -> dict[str, Any]:
+    return {
+        "frame": _FRAME,
         "fractures": {
             name: {
+                "sheet": f"fracture_{name}.ply",
+                "voxels": f"fractures.nii, bit {_bit(name)}",
                 "pattern": fracture.pattern,
                 "normal": _numbers(fracture.normal),
                 "reaches": [region.name.lower() for region in fracture.reaches],
@@ -96,17 +178,32 @@ def page_of(patient: Patient) -> dict[str, Any]:
                 "ffp": fracture.ffp,
                 "crush_mm": float(fracture.crush_mm),
                 "crush_hu": float(fracture.crush_hu),
+                "step_mm": float(fracture.step_mm),
             }
             for name, fracture in patient.fractures.items()
         },
+    }
+
+
+def _hazard_pages(patient: Patient) -> dict[str, Any]:
+    return {
+        "frame": _FRAME,
         "tubes": {
             name: {
+                "assumed": hazard.assumed,
                 "line": [_numbers(point) for point in hazard.line],
                 "radii": _numbers(hazard.radii),
-                "assumed": hazard.assumed,
             }
             for name, hazard in patient.hazards.items()
             if isinstance(hazard, Tube)
+        },
+        "spaces": {
+            name: {
+                "assumed": hazard.assumed,
+                "regions": [region.name.lower() for region in SPACES[name]],
+            }
+            for name, hazard in patient.hazards.items()
+            if isinstance(hazard, Space)
         },
     }
 
@@ -119,41 +216,37 @@ def _numbers(values: Any) -> list[float]:
     return [float(v) for v in values]
 
 
-def patient_of(page: Mapping[str, Any], arrays: Arrays) -> Patient:
-    """The patient of a page and its arrays; raises PatientError for a value that is not allowed
-    and KeyError or TypeError for one that is missing or of the wrong kind."""
-    body, bone = _grid(page["grids"]["body"]), _grid(page["grids"]["bone"])
-    if page["source"] not in _SOURCES:
-        raise PatientError(f"source is {page['source']!r}; allowed: {', '.join(_SOURCES)}")
-    sacrum_distance = _volume(arrays, "sacrum_distance", np.float32, bone)
-    region = _codes(arrays, "region", bone, max(Region))
+def patient_of(pages: Mapping[str, Mapping[str, Any]], folder: Path) -> Patient:
+    """The patient of its pages and the other files in `folder`; raises PatientError for a value
+    that is not allowed and KeyError or TypeError for one that is missing or of the wrong kind."""
+    who, marks, broken, hazards = (pages[name] for name in PAGES)
+    body, bone = _grid(who["grids"]["body"]), _grid(who["grids"]["bone"])
+    sacrum_distance = _volume(folder, "sacrum_distance", np.float32, bone)
+    region = _codes(folder, "region", bone, max(Region))
     return Patient(
-        name=_text(page["name"]),
-        source=page["source"],
-        traits=_traits(page["traits"]),
+        name=_text(who["name"]),
+        source=_one_of("source", who["source"], _SOURCES),
+        traits=_traits(who["traits"]),
         body=body,
-        hounsfield=_volume(arrays, "hounsfield", np.int16, body),
-        structures=_codes(arrays, "structures", body, max(Structure)),
+        hounsfield=_volume(folder, "density", np.int16, body),
+        structures=_codes(folder, "labels", body, max(Structure)),
         bone=bone,
         sacrum_distance=sacrum_distance,
-        hip_distance={s: _volume(arrays, f"hip_distance_{s}", np.float32, bone) for s in SIDES},
-        cortex=_volume(arrays, "cortex", np.float32, bone),
-        cortex_assumed=page["cortex_assumed"] is True,
+        hip_distance={s: _volume(folder, f"hip_distance_{s}", np.float32, bone) for s in SIDES},
+        cortex=_volume(folder, "cortex", np.float32, bone),
+        cortex_assumed=who["cortex_assumed"] is True,
         region=region,
-        surfaces={Structure[n.upper()]: _surface(arrays, n) for n in page["surfaces"]},
-        landmarks={_text(n): _landmark(v) for n, v in page["landmarks"].items()},
-        planes={_text(n): _plane(v) for n, v in page["planes"].items()},
+        surfaces={Structure[_text(n).upper()]: _surface(folder, n) for n in who["surfaces"]},
+        landmarks={_text(n): _landmark(v) for n, v in marks["landmarks"].items()},
+        planes={_text(n): _plane(v) for n, v in marks["planes"].items()},
         anatomy=Anatomy(
-            np.stack([_unit(row) for row in page["anatomy"]["axes"]]).reshape(3, 3),
-            _unit(page["anatomy"]["disc_normal"]),
+            np.stack([_unit(row) for row in who["anatomy"]["axes"]]).reshape(3, 3),
+            _unit(who["anatomy"]["disc_normal"]),
         ),
-        fractures={
-            _one_of("fracture", n, FRACTURE_NAMES): _fracture(arrays, n, v, bone)
-            for n, v in page["fractures"].items()
-        },
-        hazards={_text(n): _tube(n, v) for n, v in page["tubes"].items()}
+        fractures=_fractures(folder, broken["fractures"], bone),
+        hazards={_text(n): _tube(n, v) for n, v in hazards["tubes"].items()}
         | spaces(bone, sacrum_distance, region),
-        notes=tuple(_text(note) for note in page["notes"]),
+        notes=tuple(_text(note) for note in who["notes"]),
     )
 
 
@@ -193,43 +286,33 @@ def _grid(page: Mapping[str, Any]) -> Grid:
     shape = tuple(int(n) for n in page["shape"])
     if len(shape) != 3 or max(shape) > 4096:
         raise PatientError(f"grid shape is {shape}; three axes of up to 4096 voxels are allowed")
+    if np.prod(shape, dtype=object) > MOST_VOXELS:
+        raise PatientError(f"grid shape is {shape}; at most {MOST_VOXELS} voxels are allowed")
     return Grid((float(x), float(y), float(z)), float(page["spacing"]), (*shape,))
 
 
-def _volume(arrays: Arrays, name: str, kind: type, grid: Grid) -> NDArray[Any]:
-    array = arrays(name)
-    if array.dtype != kind or array.shape != grid.shape:
-        raise PatientError(
-            f"{name} is {array.dtype} of shape {array.shape}; {np.dtype(kind)} of {grid.shape} "
-            "is needed"
-        )
+def _volume(folder: Path, name: str, kind: type, grid: Grid) -> NDArray[Any]:
+    array = read_nifti(folder / f"{name}.nii", kind, grid)
     if array.dtype.kind == "f" and not np.isfinite(np.sum(array, dtype=np.float64)):
-        raise PatientError(f"{name} has values that are not finite")
+        raise PatientError(f"{name}.nii has values that are not finite")
     return array
 
 
-def _codes(arrays: Arrays, name: str, grid: Grid, most: int) -> NDArray[np.uint8]:
-    array = _volume(arrays, name, np.uint8, grid)
+def _codes(folder: Path, name: str, grid: Grid, most: int) -> NDArray[np.uint8]:
+    array = _volume(folder, name, np.uint8, grid)
     if array.max() > most:
-        raise PatientError(f"{name} has the code {array.max()}; allowed: 0 to {most}")
+        raise PatientError(f"{name}.nii has the code {array.max()}; allowed: 0 to {most}")
     return array
 
 
-def _surface(arrays: Arrays, name: str) -> Surface:
-    vertices = arrays(f"surface_{name}_vertices")
-    faces = arrays(f"surface_{name}_faces")
-    _rows(f"surface {name}'s vertices", vertices, np.float32, 3)
-    _rows(f"surface {name}'s faces", faces, np.int32, 3)
-    if len(faces) and not (faces.min() >= 0 and faces.max() < len(vertices)):
-        raise PatientError(f"surface {name}: a face names a vertex beyond 0 to {len(vertices) - 1}")
-    return Surface(vertices, faces)
+def _surface(folder: Path, name: str) -> Surface:
+    surface = read_surface(folder / f"{name}.ply")
+    _near(f"{name}.ply", surface.vertices)
+    return surface
 
 
-def _rows(name: str, array: NDArray[Any], kind: type, width: int) -> None:
-    fits = array.ndim == 2 and array.shape[1] == width if width else array.ndim == 1
-    if not fits or array.dtype != kind:
-        raise PatientError(f"{name}: {array.dtype} of shape {array.shape} is not what is needed")
-    if not np.all(np.abs(array) < (_FAR_MM if kind is not np.int32 else np.inf)):
+def _near(name: str, points: NDArray[Any]) -> None:
+    if not np.all(np.abs(points) < _FAR_MM):
         raise PatientError(f"{name}: has values that are not finite or beyond {_FAR_MM:g} mm")
 
 
@@ -244,31 +327,35 @@ def _plane(page: Mapping[str, Any]) -> Plane:
     return Plane(_point(page["point"]), _unit(page["normal"]))
 
 
-def _fracture(arrays: Arrays, name: str, page: Mapping[str, Any], bone: Grid) -> Fracture:
-    points = arrays(f"fracture_{name}_points")
-    areas, apertures = (arrays(f"fracture_{name}_{what}") for what in ("areas", "apertures"))
-    voxels = arrays(f"fracture_{name}_voxels")
-    _rows(f"fracture {name}'s points", points, np.float64, 3)
-    _rows(f"fracture {name}'s areas", areas, np.float64, 0)
-    _rows(f"fracture {name}'s apertures", apertures, np.float64, 0)
-    count = int(np.prod(bone.shape))
-    fits = voxels.ndim == 1 and voxels.dtype == np.int64
-    if not fits or (len(voxels) and not (voxels.min() >= 0 and voxels.max() < count)):
-        raise PatientError(f"fracture {name}: voxels must be places in the bone grid, 0 to {count}")
-    if not 0 < len(points) == len(areas) == len(apertures):
-        raise PatientError(
-            f"fracture {name}: {len(points)} points, {len(areas)} areas and {len(apertures)} "
-            "apertures; as many of each, and one or more, are needed"
-        )
-    if not (areas.min() > 0 and apertures.min() >= 0 and apertures.max() < 20):
-        raise PatientError(f"fracture {name}: areas above 0 and apertures 0 to 20 mm are allowed")
+def _fractures(folder: Path, pages: Mapping[str, Any], bone: Grid) -> dict[FractureName, Fracture]:
+    names = [_one_of("fracture", name, FRACTURE_NAMES) for name in pages]
+    if not names:
+        return {}
+    held = _volume(folder, "fractures", np.uint8, bone).reshape(-1)
+    if np.any(held & ~np.uint8(sum(_bit(name) for name in names))):
+        raise PatientError(f"fractures.nii has codes of sheets other than {', '.join(names)}")
+    return {n: _fracture(folder, n, pages[n], np.flatnonzero(held & _bit(n))) for n in names}
+
+
+def _fracture(
+    folder: Path, name: FractureName, page: Mapping[str, Any], voxels: NDArray[np.int64]
+) -> Fracture:
+    columns = read_points(folder / f"fracture_{name}.ply", SHEET)
+    areas, apertures = columns[:, 3].copy(), columns[:, 4].copy()
+    _near(f"fracture_{name}.ply", columns)
+    if not (len(columns) and areas.min() > 0 and apertures.min() >= 0 and apertures.max() < 20):
+        raise PatientError(f"fracture {name}: a point or more, each with an area above 0 and an "
+                           "aperture of 0 to 20 mm, are needed")  # fmt: skip
     crush_mm, crush_hu = float(page["crush_mm"]), float(page["crush_hu"])
     if not (0 < crush_mm <= 20 and abs(crush_hu) <= 2000):
         raise PatientError(f"fracture {name}: crush is {crush_mm} mm and {crush_hu} HU; up to 20, "
                            "2000 are allowed")  # fmt: skip
+    step_mm = float(page["step_mm"])
+    if not 0 <= step_mm <= 20:
+        raise PatientError(f"fracture {name}: step is {step_mm} mm; 0 to 20 mm are allowed")
     return Fracture(
-        name=_one_of("fracture", name, FRACTURE_NAMES),
-        points=points,
+        name=name,
+        points=columns[:, :3].copy(),
         areas=areas,
         normal=_unit(page["normal"]),
         apertures=apertures,
@@ -279,6 +366,7 @@ def _fracture(arrays: Arrays, name: str, page: Mapping[str, Any], bone: Grid) ->
         ffp=_text(page["ffp"]),
         crush_mm=crush_mm,
         crush_hu=crush_hu,
+        step_mm=step_mm,
     )
 
 

@@ -112,8 +112,10 @@ class Fracture:
     at each; `normal` (3,) is its mean normal, pointing laterally, or cranially where it lies
     across. `voxels` (k,) are the flat indices, into the patient's bone grid, of the voxels that it
     passes through. Bone within `crush_mm` to either side is crushed: `crush_hu` denser (or, below
-    0, less dense) than it was. `reaches` are the regions that its rim opens into, `zone` is Denis'
-    (1 ala, 2 foramina, 3 canal and body), `ffp` the class of the whole pelvis it belongs to."""
+    0, less dense) than it was; `step_mm` is how far the lateral fragment's anterior cortex stands
+    before the medial one's, 0 where it was not displaced. `reaches` are the regions that its rim
+    opens into, `zone` is Denis' (1 ala, 2 foramina, 3 canal and body), `ffp` the class of the whole
+    pelvis it belongs to."""
 
     name: FractureName
     points: FloatArray
@@ -127,6 +129,7 @@ class Fracture:
     ffp: str = "IIa"
     crush_mm: float = 3.0
     crush_hu: float = 0.0
+    step_mm: float = 0.0
 
     @property
     def side(self) -> Side | None:

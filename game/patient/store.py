@@ -1,4 +1,4 @@
-"""Patients on disk: one folder with a JSON page and plain arrays; and a cache of imports.
+"""Patients on disk: a folder that other tools open; and a bounded cache of what took long to make.
 
 A folder is written beside its place and renamed, so there is never half of one. What is loaded is
 checked as if a stranger had written it: no pickles, sizes before arrays, codes within their lists.
@@ -12,27 +12,39 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from game import __version__
+from game.data import data_folder
 from game.patient.build import build
 from game.patient.errors import PatientError
+from game.patient.fracture import drawn_fractures
 from game.patient.importing import read_segmentation
-from game.patient.importing.limits import MOST_VOXELS
-from game.patient.pages import FORMAT, arrays_of, page_of, patient_of
+from game.patient.nifti import write_nifti
+from game.patient.pages import (
+    FORMAT,
+    PAGES,
+    SHEET,
+    pages_of,
+    patient_of,
+    sheet_columns,
+    volumes_of,
+    written,
+)
 from game.patient.patient import Patient
+from game.patient.ply import write_points, write_surface
 from game.patient.procedural import procedural
 from game.patient.traits import Traits
 
-PAGE = "patient.json"
+PAGE = PAGES[0]
 _MOST_PAGE = 4_000_000  # bytes; project choice
+MOST_KEPT, MOST_KEPT_BYTES = 12, 3_000_000_000  # of the cache; project choices: some 0.2 GB each
+_LITTER_S = 3600.0  # a draft this old was left by a program that was killed; project choice
 CACHE_VARIABLE = "SACROSIM_CACHE"
 _KEY = 12  # letters of the code's digest in a kept patient's name
 
@@ -42,15 +54,29 @@ def save(patient: Patient, folder: Path) -> None:
     there is replaced.
 
     Raises PatientError where the folder cannot be written or holds something else."""
-    if folder.exists() and not (folder / PAGE).is_file():
-        raise PatientError(f"{folder}: exists and is no saved patient; name a new folder")
+    demand_free(folder)
     try:
         with _beside(folder) as fresh:
-            for name, array in arrays_of(patient).items():
-                np.save(fresh / f"{name}.npy", array, allow_pickle=False)
-            (fresh / PAGE).write_text(json.dumps(page_of(patient), indent=1), "utf-8")
+            _write(patient, fresh)
     except OSError as error:
         raise PatientError(f"{folder}: cannot be written ({error.strerror})") from None
+
+
+def demand_free(folder: Path) -> None:
+    """Raises PatientError where something other than a saved patient stands in `folder`'s place."""
+    if folder.exists() and not (folder / PAGE).is_file():
+        raise PatientError(f"{folder}: exists and is no saved patient; name a new folder")
+
+
+def _write(patient: Patient, folder: Path) -> None:
+    for name, volume in volumes_of(patient).items():
+        write_nifti(folder / f"{name}.nii", volume.values, volume.grid, volume.names)
+    for code, surface in patient.surfaces.items():
+        write_surface(folder / f"{code.name.lower()}.ply", surface)
+    for name, fracture in patient.fractures.items():
+        write_points(folder / f"fracture_{name}.ply", SHEET, sheet_columns(fracture))
+    for name, page in pages_of(patient).items():
+        (folder / name).write_text(written(page), "utf-8")
 
 
 @contextmanager
@@ -74,23 +100,23 @@ def _beside(folder: Path) -> Iterator[Path]:
 
 def load(folder: Path) -> Patient:
     """The patient saved in `folder`; raises PatientError where anything in it is not as saved."""
-    page = _page(folder)
-    if page.get("format") != FORMAT:
+    who = _page(folder / PAGE)
+    if who.get("format") != FORMAT:
         raise PatientError(
-            f"{folder / PAGE}: format is {page.get('format')!r}; this version reads {FORMAT}"
+            f"{folder / PAGE}: format is {who.get('format')!r}; this version reads {FORMAT}"
         )
+    pages = {PAGE: who} | {name: _page(folder / name) for name in PAGES[1:]}
     try:
-        return patient_of(page, lambda name: _array(folder, name))
+        return patient_of(pages, folder)
     except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
-        raise PatientError(f"{folder / PAGE}: is damaged ({error!r})") from None
+        raise PatientError(f"{folder}: its pages are damaged ({error!r})") from None
     except PatientError:
         raise
     except ValueError as error:
-        raise PatientError(f"{folder / PAGE}: is damaged ({error})") from None
+        raise PatientError(f"{folder}: its pages are damaged ({error})") from None
 
 
-def _page(folder: Path) -> Mapping[str, Any]:
-    path = folder / PAGE
+def _page(path: Path) -> Mapping[str, Any]:
     try:
         if path.stat().st_size > _MOST_PAGE:
             raise PatientError(f"{path}: is {path.stat().st_size} bytes; at most {_MOST_PAGE}")
@@ -102,31 +128,6 @@ def _page(folder: Path) -> Mapping[str, Any]:
     if not isinstance(page, dict):
         raise PatientError(f"{path}: is no JSON object")
     return page
-
-
-def _array(folder: Path, name: str) -> NDArray[Any]:
-    """One array of a folder, its header judged against the file's size before it is read."""
-    path = folder / f"{name}.npy"
-    try:
-        with path.open("rb") as stream:
-            if np.lib.format.read_magic(stream) != (1, 0):
-                raise PatientError(f"{path.name}: is no array file of version 1.0")
-            shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-            count = int(np.prod([int(n) for n in shape], dtype=object))
-            rest = path.stat().st_size - stream.tell()
-            if fortran or dtype.kind not in "iuf" or not 0 <= count <= MOST_VOXELS:
-                raise PatientError(f"{path.name}: holds {dtype} of shape {shape}; plain numbers do")
-            if rest != count * dtype.itemsize:
-                raise PatientError(
-                    f"{path.name}: holds {rest} bytes; {count * dtype.itemsize} are needed"
-                )
-            return np.fromfile(stream, dtype, count).reshape(shape)
-    except OSError as error:
-        raise PatientError(f"{path}: cannot be read ({error.strerror})") from None
-    except PatientError:
-        raise
-    except (ValueError, SyntaxError, TypeError, TokenError) as error:
-        raise PatientError(f"{path.name}: is no plain array ({error})") from None
 
 
 def cache_folder() -> Path:
@@ -142,11 +143,15 @@ def cache_folder() -> Path:
 def cached(key: str, make: Callable[[], Patient]) -> Patient:
     """The patient kept under `key` (a name for a file), made and kept where it is not there yet.
 
-    What another version of this package made does not count and goes. A damaged entry is made
-    again; a cache that cannot be written is done without."""
+    What another version of this package made does not count and goes, and so do the longest unused
+    beyond MOST_KEPT patients or MOST_KEPT_BYTES. A damaged entry is made again; a cache that cannot
+    be written is done without."""
     folder = cache_folder() / f"patient-{key}-{_code_key()}"
     try:
-        return load(folder)
+        patient = load(folder)
+        with suppress(OSError):
+            os.utime(folder)  # when it was used last
+        return patient
     except PatientError:
         patient = make()
     try:
@@ -156,9 +161,38 @@ def cached(key: str, make: Callable[[], Patient]) -> Patient:
         for old in folder.parent.glob(f"patient-{glob.escape(key)}-{'?' * _KEY}"):
             if old != folder:
                 shutil.rmtree(old, ignore_errors=True)
+        _drop_unused(folder)
     except PatientError:
         return patient
     return patient
+
+
+def _drop_unused(fresh: Path) -> None:
+    """Removes drafts that a killed program left beside `fresh`, and the kept patients that were
+    used longest ago beyond what a cache may hold; never `fresh` itself."""
+    for draft in fresh.parent.glob(".patient-*"):
+        if time.time() - _used(draft) > _LITTER_S:
+            shutil.rmtree(draft, ignore_errors=True)
+    others = [p for p in fresh.parent.glob("patient-*") if p != fresh]
+    size, kept = _size(fresh), 1
+    for folder in sorted(others, key=_used, reverse=True):
+        size, kept = size + _size(folder), kept + 1
+        if kept > MOST_KEPT or size > MOST_KEPT_BYTES:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _used(folder: Path) -> float:
+    """When a folder was touched last; 0 for one that another program has just removed."""
+    with suppress(OSError):
+        return folder.stat().st_mtime
+    return 0.0
+
+
+def _size(folder: Path) -> int:
+    """Bytes of a folder's files; 0 for one that another program has just removed."""
+    with suppress(OSError):
+        return sum(path.stat().st_size for path in folder.iterdir())
+    return 0
 
 
 def source_key(folder: Path) -> str:
@@ -167,8 +201,10 @@ def source_key(folder: Path) -> str:
 
 
 def _code_key() -> str:
-    """A hex digest of the code that turns a source into a patient."""
-    return _digest(sorted(Path(__file__).parent.rglob("*.py")))[:_KEY]
+    """A hex digest of the code and the tables that make a patient."""
+    code = Path(__file__).parent
+    files = [*code.rglob("*.py"), *(code.parent / "geometry").glob("*.py")]
+    return _digest([*sorted(files), data_folder("assets") / "MANIFEST.toml"])[:_KEY]
 
 
 def _digest(paths: list[Path]) -> str:
@@ -182,16 +218,19 @@ def _digest(paths: list[Path]) -> str:
 
 
 def embedded(seed: int = 0) -> Patient:
-    """The project's own pelvis number `seed`, through the cache."""
-    return cached(f"embedded-{seed}", lambda: generated(Traits(seed=seed)))
+    """The project's own pelvis number `seed`."""
+    return generated(Traits(seed=seed))
 
 
 def generated(traits: Traits) -> Patient:
-    """The pelvis of `traits.seed` with the fractures that `traits` ask for or that are drawn.
+    """The pelvis of a person, with the fractures that `traits` ask for or that are drawn; through
+    the cache. Equal traits give equal patients.
 
-    Sex, age, habitus, quality and dysmorphism do not shape it yet. Raises PatientError for an H
-    fracture on one side."""
-    return build(procedural(traits), traits)
+    Raises PatientError for traits that cannot be, as an H fracture on one side."""
+    drawn_fractures(traits)  # what cannot be is refused before the long work
+    page = json.dumps(asdict(traits), sort_keys=True)
+    key = f"generated-{traits.seed}-{hashlib.sha256(page.encode()).hexdigest()[:_KEY]}"
+    return cached(key, lambda: build(procedural(traits), traits))
 
 
 def open_patient(path: Path) -> Patient:

@@ -40,6 +40,18 @@ NERVE, ARTERY, VEIN, SAC, GUT = "#d9b400", "#b3261e", "#3a5fa8", "#7a5ca8", "#9a
 HAZARDS = {"artery": ARTERY, "vein": VEIN, "thecal_sac": SAC, "rectum": GUT}
 
 
+@dataclass(frozen=True)
+class Paper:
+    """What a picture is drawn on: its size in inches, the ground's colour and the ink's."""
+
+    size: tuple[float, float]
+    ground: str
+    ink: str
+
+
+WHITE = Paper((11.0, 4.6), "white", INK)
+
+
 @dataclass(frozen=True, eq=False)
 class Mesh:
     """Triangles (n, 3, 3), LPS mm, and their unit normals (n, 3), of either sign, in one colour;
@@ -77,22 +89,24 @@ def sacrum_picture(
     meshes += [_sheet(fracture) for fracture in patient.fractures.values()]
     meshes += [_shaft(c) for c in cannulas.values() if c.bone_entry is not None]
     meshes += cement_meshes(patient, cement)
-    return _picture(patient, meshes, approaches)
+    return _picture(patient, meshes, approaches, WHITE)
 
 
-def hazards_picture(patient: Patient) -> bytes:
+def hazards_picture(patient: Patient, paper: Paper = WHITE) -> bytes:
     """A PNG of the sacrum, its fractures and the nerves and vessels on it, from the same sides."""
     meshes = [_sacrum(patient)]
     meshes += [_sheet(fracture) for fracture in patient.fractures.values()]
     meshes += [_tube(tube) for tube in patient.hazards.values() if isinstance(tube, Tube)]
-    return _picture(patient, meshes, {})
+    return _picture(patient, meshes, {}, paper)
 
 
-def _picture(patient: Patient, meshes: list[Mesh], approaches: Mapping[Side, Approach]) -> bytes:
+def _picture(
+    patient: Patient, meshes: list[Mesh], approaches: Mapping[Side, Approach], paper: Paper
+) -> bytes:
     meshes = [mesh for mesh in meshes if len(mesh.triangles)]
     views = viewpoints(patient)
     frames = [_frame(view, meshes) for view in views]
-    figure = Figure(figsize=(11.0, 4.6), dpi=150 * FINER, facecolor="white")
+    figure = Figure(figsize=paper.size, dpi=150 * FINER, facecolor=paper.ground)
     panels = figure.subplots(1, 3, width_ratios=[right - left for left, right, _ in frames])
     tallest = max(height for _, _, (_, height) in frames)
     for axes, view, (left, right, (middle, _)) in zip(panels, views, frames, strict=True):
@@ -100,8 +114,8 @@ def _picture(patient: Patient, meshes: list[Mesh], approaches: Mapping[Side, App
         axes.set_ylim(middle - tallest / 2 - 9.0, middle + tallest / 2)  # room for the scale
         _paint(axes, view, meshes)
         _plan(axes, view, approaches)
-        _label(axes, view)
-    _legend(figure, meshes)
+        _label(axes, view, paper.ink)
+    _legend(figure, meshes, paper.ink)
     figure.subplots_adjust(left=0.01, right=0.99, top=0.93, bottom=0.09, wspace=0.04)
     return _png(figure)
 
@@ -262,16 +276,16 @@ def _shade(mesh: Mesh, view: Viewpoint) -> FloatArray:
     return np.concatenate([base * bright[:, None], alpha[:, None]], axis=1)
 
 
-def _label(axes: Axes, view: Viewpoint) -> None:
+def _label(axes: Axes, view: Viewpoint, ink: str) -> None:
     axes.set_aspect("equal")
     axes.axis("off")
-    axes.set_title(view.title, fontsize=10, color=INK)
+    axes.set_title(view.title, fontsize=10, color=ink)
     for text, x, align in ((view.at_left, 0.01, "left"), (view.at_right, 0.99, "right")):
-        axes.text(x, 0.97, text, transform=axes.transAxes, ha=align, va="top", color=INK,
+        axes.text(x, 0.97, text, transform=axes.transAxes, ha=align, va="top", color=ink,
                   fontsize=15 if len(text) == 1 else 9)  # fmt: skip
     left, bottom = axes.get_xlim()[0] + 4, axes.get_ylim()[0] + 4
-    axes.plot([left, left + 20], [bottom, bottom], color=INK, lw=1.6)
-    axes.text(left + 10, bottom + 2, "20 mm", ha="center", va="bottom", fontsize=7, color=INK)
+    axes.plot([left, left + 20], [bottom, bottom], color=ink, lw=1.6)
+    axes.text(left + 10, bottom + 2, "20 mm", ha="center", va="bottom", fontsize=7, color=ink)
 
 
 def _plan(axes: Axes, view: Viewpoint, approaches: Mapping[Side, Approach]) -> None:
@@ -282,7 +296,7 @@ def _plan(axes: Axes, view: Viewpoint, approaches: Mapping[Side, Approach]) -> N
         axes.plot(across[1], along[1], marker="+", ms=8, mew=1.4, color="#111111")
 
 
-def _legend(figure: Figure, meshes: list[Mesh]) -> None:
+def _legend(figure: Figure, meshes: list[Mesh], ink: str) -> None:
     names = {
         BONE: "sacrum", STEEL: "cannula at its deepest", SHEET: "fracture sheet",
         FILL: "cement in bone", LEAK: "cement beyond the cortex", NERVE: "nerves",
@@ -290,4 +304,5 @@ def _legend(figure: Figure, meshes: list[Mesh]) -> None:
     }  # fmt: skip
     shown = {mesh.colour for mesh in meshes if len(mesh.triangles)}
     patches = [Patch(color=c, label=name) for c, name in names.items() if c in shown]
-    figure.legend(handles=patches, loc="lower center", ncols=7, frameon=False, fontsize=9)
+    figure.legend(handles=patches, loc="lower center", ncols=7, frameon=False, fontsize=9,
+                  labelcolor=ink)  # fmt: skip

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from game.data import data_folder
 from game.errors import BadInput
-from game.patient.approach import long_axis
+from game.patient.approach import CEMENT_MM, Approach, fracture_gap, long_axis
 from game.patient.patient import SIDES, Patient
 from game.simulation.case import Case, Level
 from game.simulation.cement import medium_of
@@ -46,17 +46,33 @@ def level_from(path: Path) -> Level:
 def make_case(patient: Patient, level: Level, seed: int = 0) -> Case:
     """A case: the reference paths and the bone as cement sees it are derived here, once.
 
-    Raises LevelError where the level treats an ala that the patient has not fractured."""
+    Raises LevelError where the level treats an ala that the patient has not fractured, or whose
+    fracture the long-axis path passes too far off."""
     whole = [side for side in level.sides if side not in patient.broken_sides]
     if whole:
         raise LevelError(
             f"level {level.name!r} treats the {whole[0]} ala, which is not fractured in "
             f"{patient.name}; fractured: {', '.join(patient.fractures) or 'nothing'}"
         )
+    approaches = {side: long_axis(patient, side) for side in SIDES}
+    for side in level.sides:
+        _demand_reach(patient, level, approaches[side])
     return Case(
         patient=patient,
         level=level,
         seed=seed,
-        approaches={side: long_axis(patient, side) for side in SIDES},
+        approaches=approaches,
         medium=medium_of(patient),
     )
+
+
+def _demand_reach(patient: Patient, level: Level, path: Approach) -> None:
+    """Raises LevelError where cement from this path would not reach its fracture."""
+    gap = fracture_gap(patient, path)
+    if gap > CEMENT_MM:
+        pattern = patient.sheet(path.side).pattern
+        raise LevelError(
+            f"level {level.name!r} treats the {path.side} ala, but its long-axis path passes "
+            f"{gap:.0f} mm from the {pattern} fracture and cement reaches {CEMENT_MM:.0f} mm: "
+            f"{patient.name} needs another technique there"
+        )

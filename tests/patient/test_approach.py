@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from blocks import HIGH, LOW, box_distance
+from blocks import HIGH, LOW, block_patient, box_distance
 from game.geometry.grid import Grid
-from game.patient.approach import CORTEX_MM, OWN_CORTEX_MM, long_axis, path_figures, skin_exit
+from game.patient.approach import (
+    CANNULA_RADIUS_MM,
+    CORTEX_MM,
+    OWN_CORTEX_MM,
+    fracture_gap,
+    long_axis,
+    path_figures,
+    skin_exit,
+    way_to,
+)
 from game.patient.errors import PatientError
 from game.patient.patient import SIDES, Landmark, Patient, Plane, Region, Side, Structure
 from game.patient.store import open_patient
@@ -86,6 +96,55 @@ def test_the_planner_holds_short_of_cortex_where_the_target_is_too_near_it(top: 
     per_mm = figures.length / 67.0
     assert figures.bone_ahead == pytest.approx((13.0 + top) * per_mm, abs=0.2)
     assert figures.stop == pytest.approx(figures.length + figures.bone_ahead - CORTEX_MM)
+
+
+def boxed(top: float) -> Patient:
+    """The patient of boxes with the landmarks of a path in the left ala: entry (30, 15, -50),
+    target (30, 0, top - 13)."""
+    marks = {"s1_endplate_centre": [0, 0, top], "foramen_s1_left": [20, 0, top - 14],
+             "si_caudal_left": [35, 3, -54], "s3_lateral_left": [25, -3, -46]}  # fmt: skip
+    planes = {"s1_endplate": Plane(np.array([0, 0, top]), np.array([0.0, 0, 1])),
+              "midsagittal": Plane(np.zeros(3), np.array([1.0, 0, 0]))}  # fmt: skip
+    landmarks = {name: Landmark(np.array(at, float)) for name, at in marks.items()}
+    return replace(block_patient(), landmarks=landmarks, planes=planes)
+
+
+def test_the_plan_goes_to_the_target_where_the_figures_say_so() -> None:
+    patient = boxed(0.0)
+    figures = path_figures(
+        patient.bone, patient.sacrum_distance, patient.landmarks, patient.planes, "left"
+    )
+    path = long_axis(patient, "left")
+    assert figures.stop == figures.length == pytest.approx(np.hypot(15.0, 37.0), abs=0.2)
+    assert path.bone_length == pytest.approx(figures.stop, abs=0.2)
+    assert path.shortened_mm == 0.0
+
+
+def test_the_plan_never_passes_where_the_figures_stop() -> None:
+    patient = boxed(11.0)  # the target lies 2 mm under the cortex, wherever it moves in its plane
+    path = long_axis(patient, "left")
+    goal = path.entry + (path.bone_length + path.shortened_mm) * path.direction
+    way = way_to(patient.bone, patient.sacrum_distance, path.entry, goal)
+    assert goal[2] == pytest.approx(-2.0)
+    assert way.bone_ahead == pytest.approx(2.0 / path.direction[2], abs=0.2)
+    assert way.stop == pytest.approx(way.length + way.bone_ahead - CORTEX_MM)
+    assert path.bone_length <= way.stop
+    assert -path.target[2] >= CORTEX_MM + CANNULA_RADIUS_MM - 0.1  # the surface keeps its 3 mm
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_every_plan_holds_short_of_cortex(patient: Patient, side: Side) -> None:
+    path = long_axis(patient, side)
+    way = way_to(patient.bone, patient.sacrum_distance, path.entry, path.target)
+    assert way.bone_ahead >= CORTEX_MM - 0.1
+
+
+def test_how_near_a_path_comes_to_its_fracture() -> None:
+    path = long_axis(boxed(0.0), "left")
+    assert fracture_gap(boxed(0.0), path) == pytest.approx(abs(path.target[0] - 30.0), abs=0.5)
+    whole = replace(boxed(0.0), fractures={})
+    with pytest.raises(PatientError, match="the left ala is not fractured"):
+        fracture_gap(whole, path)
 
 
 def test_an_entry_beside_all_bone_is_refused() -> None:

@@ -7,13 +7,16 @@ from functools import cache
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 from scipy.spatial import cKDTree
+from skimage.measure import euler_number
 
 from game.geometry.grid import Grid
 from game.patient.errors import PatientError
-from game.patient.fracture import Plan, crushed, crushed_hounsfield, fractures_of
+from game.patient.fracture import Plan, crushed, crushed_hounsfield, fractures_of, stepped
 from game.patient.fracture.crush import GAP_HU
 from game.patient.fracture.sheet import APERTURE_MM, CLOSE_MM
+from game.patient.fracture.step import RUN_MM, STEP_MM
 from game.patient.fracture.surface import MEDIAL_MM, RIM_DEPTH_MM
 from game.patient.patient import FORAMINA, SIDES, Fracture, Landmark, Region, Side
 from game.patient.segmentation import Bones
@@ -195,3 +198,56 @@ def test_the_gap_breaks_the_cortex_on_ct_and_nothing_further_off_changes() -> No
     cortex = (gap < 0.4) & (bones.sacrum < 0) & (bones.sacrum > -2.0) & (centres[..., 1] < 0)
     assert GAP_HU < after[cortex].mean() < 700
     assert crushed_hounsfield(before, bones.grid, bones.sacrum < 0, []) is before
+
+
+FRONT = np.array([0.0, -1.0, 0.0])
+
+
+@cache
+def displaced(*plans: Plan) -> tuple[Bones, NDArray[np.uint8], dict[str, Fracture]]:
+    bones, _, region = block()
+    bones, region, sheets = stepped(bones, region, broken(*plans), FRONT, 0)
+    return bones, region, dict(sheets)
+
+
+def front_at(bones: Bones, x: float, z: float) -> float:
+    """How far the front of the block stands before where it was, mm."""
+    y = np.arange(-HALF_DEPTH_MM - 4.0, -HALF_DEPTH_MM + 4.0, 0.01)
+    depth = bones.grid.sample(bones.sacrum, np.stack(np.broadcast_arrays(x, y, z), axis=-1), 9.0)
+    return -HALF_DEPTH_MM - float(y[int(np.argmax(depth < 0))])
+
+
+def test_the_anterior_cortex_steps_at_the_sheet_and_comes_back_laterally() -> None:
+    bones, _, sheets = displaced(Plan("left", "parallel"))
+    height, sheet = sheets["left"].step_mm, JOINT_MM - MEDIAL_MM
+    assert STEP_MM[0] <= height <= STEP_MM[1]
+    for z in (30.0, 15.0, 0.0):
+        assert front_at(bones, sheet - 1.5, z) == pytest.approx(0.0, abs=0.1)
+        assert front_at(bones, sheet + 1.5, z) == pytest.approx(height, abs=0.25)
+        assert front_at(bones, sheet + RUN_MM / 2, z) == pytest.approx(height / 2, abs=0.25)
+        assert front_at(bones, sheet + RUN_MM, z) == pytest.approx(0.0, abs=0.1)
+        assert front_at(bones, -sheet - 1.5, z) == pytest.approx(0.0, abs=0.01)
+
+
+@pytest.mark.parametrize("plan", [p for p in PLANS if p.name != "central"], ids=str)
+def test_a_step_only_adds_bone_in_front_and_leaves_its_openings(plan: Plan) -> None:
+    before, _, old = block()
+    bones, region, _ = displaced(plan)
+    added = (bones.sacrum < 0) & (before.sacrum >= 0)
+    assert added.sum() > 20 and not ((bones.sacrum >= 0) & (before.sacrum < 0)).any()
+    assert (bones.grid.point_from_index(np.argwhere(added))[:, 1] <= -HALF_DEPTH_MM).all()
+    assert set(np.unique(old[added])) == {Region.PRESACRAL}
+    np.testing.assert_array_equal(region == Region.MARROW, bones.sacrum < 0)
+    np.testing.assert_array_equal(region[~added], old[~added])
+    for connectivity in (1, 3):
+        assert euler_number(bones.sacrum < 0, connectivity=connectivity) == euler_number(
+            before.sacrum < 0, connectivity=connectivity
+        )
+    assert ndimage.label(bones.sacrum < 0)[1] == 1
+
+
+def test_a_fracture_of_the_midline_has_no_step() -> None:
+    before, _, _ = block()
+    bones, _, sheets = displaced(Plan("central", "central"))
+    assert sheets["central"].step_mm == 0
+    assert bones is before

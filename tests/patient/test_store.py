@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from game.geometry.views import Anatomy
 from game.patient import store
 from game.patient.errors import PatientError
 from game.patient.hazards import spaces
+from game.patient.nifti import write_nifti
+from game.patient.pages import PAGES, pages_of, sheet_columns, volumes_of
 from game.patient.patient import (
     Fracture,
     Landmark,
@@ -69,11 +72,20 @@ def small_patient() -> Patient:
 
 
 def assert_same(one: Patient, other: Patient) -> None:
-    assert store.page_of(one) == store.page_of(other)
-    mine, theirs = store.arrays_of(one), store.arrays_of(other)
+    assert pages_of(one) == pages_of(other)
+    mine, theirs = volumes_of(one), volumes_of(other)
     assert mine.keys() == theirs.keys()
-    for name, array in mine.items():
-        assert array.dtype == theirs[name].dtype and np.array_equal(array, theirs[name]), name
+    for name, volume in mine.items():
+        assert volume.values.dtype == theirs[name].values.dtype, name
+        np.testing.assert_array_equal(volume.values, theirs[name].values, name)
+    for code, surface in one.surfaces.items():
+        again = other.surfaces[code]
+        assert (again.vertices.dtype, again.faces.dtype) == (np.float32, np.int32)
+        np.testing.assert_array_equal(surface.vertices, again.vertices)
+        np.testing.assert_array_equal(surface.faces, again.faces)
+    for name, fracture in one.fractures.items():
+        np.testing.assert_array_equal(sheet_columns(fracture), sheet_columns(other.fractures[name]))
+        np.testing.assert_array_equal(fracture.voxels, other.fractures[name].voxels)
 
 
 @pytest.fixture
@@ -110,7 +122,7 @@ def test_a_failed_save_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "save", full)
+    monkeypatch.setattr(store, "write_nifti", full)
     with pytest.raises(PatientError, match="No space left"):
         store.save(small_patient(), tmp_path / "patient")
     assert list(tmp_path.iterdir()) == []
@@ -124,80 +136,103 @@ def test_a_folder_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
 
 
 Damage = Callable[[dict[str, Any]], object]
+FILES = (*PAGES, "sacrum_distance.nii", "labels.nii", "fractures.nii", "sacrum.ply",
+         "fracture_left.ply")  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("damage", "word"),
+    ("name", "damage", "word"),
     [
-        (lambda page: page.update(format=99), "format is 99"),
-        (lambda page: page.pop("landmarks"), "damaged"),
-        (lambda page: page.update(source="dream"), "source is 'dream'"),
-        (lambda page: page.update(traits={"seed": 0, "age": 7}), "age"),
-        (lambda page: page.update(traits={"sex": "neither"}), "damaged"),
-        (lambda page: page["grids"]["body"].update(spacing=-1.0), "spacing is -1.0"),
-        (lambda page: page["grids"]["bone"].update(shape=[5, 6, 6]), "shape"),
-        (lambda page: page["landmarks"]["s1"].update(point=[0, 0]), "three numbers"),
-        (lambda page: page["landmarks"]["s1"].update(point=[0, 0, float("nan")]), "three numbers"),
-        (lambda page: page["planes"]["disc"].update(normal=[0, 0, 2.0]), "length must be 1"),
-        (lambda page: page["surfaces"].append("moon"), "damaged"),
-        (lambda page: page["tubes"]["s1_root_left"].update(radii=[1.0]), "radius"),
-        (lambda page: page["tubes"]["s1_root_left"].update(line=[]), "damaged"),
-        (lambda page: page["fractures"]["left"].update(pattern="odd"), "pattern is 'odd'"),
-        (lambda page: page["fractures"]["left"].update(denis_zone=9), "zone is 9"),
-        (lambda page: page["fractures"]["left"].update(reaches=["moon"]), "damaged"),
-        (lambda page: page["fractures"]["left"].update(crush_mm=-1), "crush is -1"),
-        (lambda page: page["fractures"].update(up=page["fractures"]["left"]), "up"),
-        (lambda page: page["surfaces"].append("../../etc"), "damaged"),
+        ("patient", lambda page: page.update(format=99), "format is 99"),
+        ("landmarks", lambda page: page.pop("landmarks"), "damaged"),
+        ("patient", lambda page: page.update(source="dream"), "source is 'dream'"),
+        ("patient", lambda page: page.update(traits={"seed": 0, "age": 7}), "age"),
+        ("patient", lambda page: page.update(traits={"sex": "neither"}), "damaged"),
+        ("patient", lambda page: page["grids"]["body"].update(spacing=-1.0), "spacing is -1.0"),
+        ("patient", lambda page: page["grids"]["bone"].update(shape=[5, 6, 6]), "size [6, 6, 6]"),
+        ("patient", lambda page: page["grids"]["bone"].update(shape=[4000] * 3), "at most"),
+        ("patient", lambda page: page["grids"]["bone"].update(origin=[-2.0, -2.0, 1.0]), "form"),
+        ("landmarks", lambda page: page["landmarks"]["s1"].update(point=[0, 0]), "three numbers"),
+        ("landmarks", lambda p: p["landmarks"]["s1"].update(point=[0, 0, np.nan]), "three numbers"),
+        ("landmarks", lambda p: p["planes"]["disc"].update(normal=[0, 0, 2.0]), "must be 1"),
+        ("patient", lambda page: page["surfaces"].append("moon"), "damaged"),
+        ("patient", lambda page: page["surfaces"].append("l5"), "l5.ply"),
+        ("hazards", lambda page: page["tubes"]["s1_root_left"].update(radii=[1.0]), "radius"),
+        ("hazards", lambda page: page["tubes"]["s1_root_left"].update(line=[]), "damaged"),
+        ("fractures", lambda page: left(page).update(pattern="odd"), "pattern is 'odd'"),
+        ("fractures", lambda page: left(page).update(denis_zone=9), "zone is 9"),
+        ("fractures", lambda page: left(page).update(reaches=["moon"]), "damaged"),
+        ("fractures", lambda page: left(page).update(crush_mm=-1), "crush is -1"),
+        ("fractures", lambda page: left(page).update(step_mm=float("nan")), "step is nan"),
+        ("fractures", lambda page: page["fractures"].update(up=left(page)), "up"),
+        ("fractures", lambda page: page["fractures"].pop("right"), "sheets other than left"),
+        ("patient", lambda page: page["surfaces"].append("../../etc"), "damaged"),
     ],
 )
-def test_a_damaged_page(saved: Path, damage: Damage, word: str) -> None:
-    page = json.loads((saved / store.PAGE).read_text())
+def test_a_damaged_page(saved: Path, name: str, damage: Damage, word: str) -> None:
+    path = saved / f"{name}.json"
+    page = json.loads(path.read_text())
     damage(page)
-    (saved / store.PAGE).write_text(json.dumps(page))
+    path.write_text(json.dumps(page))
     assert word in refused(saved)
 
 
-def test_no_page_and_no_json(saved: Path) -> None:
-    (saved / store.PAGE).write_text("[" * 100_000)
+def left(page: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = page["fractures"]["left"]
+    return found
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_and_no_json(saved: Path, name: str) -> None:
+    (saved / name).write_text("[" * 100_000)
     assert "no JSON" in refused(saved)
-    (saved / store.PAGE).unlink()
+    (saved / name).write_text("[]")
+    assert "no JSON object" in refused(saved)
+    (saved / name).unlink()
     assert "cannot be read" in refused(saved)
 
 
-def test_a_truncated_array(saved: Path) -> None:
-    path = saved / "hounsfield.npy"
-    path.write_bytes(path.read_bytes()[:-10])
-    assert "bytes" in refused(saved)
+def test_a_page_is_for_a_person_to_read(saved: Path) -> None:
+    lines = (saved / "landmarks.json").read_text().splitlines()
+    (point,) = [line for line in lines if '"point"' in line][:1]
+    assert point.strip().startswith('"point": [') and point.rstrip().endswith("],")
+    assert "left, y posterior, z superior" in lines[1]
 
 
-def test_an_array_of_objects_is_not_unpickled(saved: Path) -> None:
-    np.save(saved / "cortex.npy", np.array([{"a": 1}], object), allow_pickle=True)
-    assert "plain numbers" in refused(saved)
+@pytest.mark.parametrize(
+    "name", ["density.nii", "fractures.nii", "sacrum.ply", "fracture_left.ply"]
+)
+def test_a_truncated_and_a_longer_file(saved: Path, name: str) -> None:
+    whole = (saved / name).read_bytes()
+    for broken in (whole[:-10], whole[:200], b"", whole + b"more"):
+        (saved / name).write_bytes(broken)
+        assert name in refused(saved)
 
 
 def test_values_beyond_their_lists(saved: Path) -> None:
-    np.save(saved / "region.npy", np.full((6, 6, 6), 99, np.uint8))
+    grid = small_patient().bone
+    write_nifti(saved / "region.nii", np.full((6, 6, 6), 99, np.uint8), grid)
     assert "code 99" in refused(saved)
-    np.save(saved / "region.npy", np.zeros((6, 6, 6), np.uint8))
-    np.save(saved / "cortex.npy", np.full((6, 6, 6), np.nan, np.float32))
+    write_nifti(saved / "region.nii", np.zeros((6, 6, 6), np.uint8), grid)
+    write_nifti(saved / "cortex.nii", np.full((6, 6, 6), np.nan, np.float32), grid)
     assert "not finite" in refused(saved)
 
 
+@pytest.mark.parametrize("name", FILES)
 @given(st.integers(0, 10_000), st.integers(0, 255))
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_a_damaged_byte_never_crashes(saved: Path, at: int, value: int) -> None:
-    for name in (store.PAGE, "sacrum_distance.npy"):
-        data = (saved / name).read_bytes()
-        broken = bytearray(data)
-        broken[at % len(data)] = value
-        (saved / name).write_bytes(bytes(broken))
-        try:
-            store.load(saved)
-        except PatientError as error:
-            assert "\n" not in str(error)
-        (saved / name).write_bytes(data)
+def test_a_damaged_byte_never_crashes(saved: Path, name: str, at: int, value: int) -> None:
+    data = (saved / name).read_bytes()
+    broken = bytearray(data)
+    broken[at % len(data)] = value
+    (saved / name).write_bytes(bytes(broken))
+    try:
+        store.load(saved)
+    except PatientError as error:
+        assert "\n" not in str(error)
+    (saved / name).write_bytes(data)
 
 
 def test_the_cache_makes_once_and_mends_itself(
@@ -214,10 +249,50 @@ def test_the_cache_makes_once_and_mends_itself(
         assert_same(store.cached("key", make), small_patient())
     assert len(made) == 1
     (kept,) = (tmp_path / "cache").iterdir()
-    (kept / "cortex.npy").unlink()
+    (kept / "cortex.nii").unlink()
     assert_same(store.cached("key", make), small_patient())
     assert_same(store.cached("key", make), small_patient())
     assert len(made) == 2
+
+
+def test_the_cache_is_bounded_and_drops_what_was_used_longest_ago(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(store.CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(store, "MOST_KEPT", 3)
+    litter = tmp_path / ".patient-killed"
+    litter.mkdir()
+    os.utime(litter, (0, 0))
+    for number in range(3):
+        store.cached(f"key{number}", small_patient)
+        (kept,) = tmp_path.glob(f"patient-key{number}-*")
+        os.utime(kept, (1000 + number, 1000 + number))
+    store.cached("key0", small_patient)  # used again
+    store.cached("key3", small_patient)
+    assert not litter.exists()
+    assert {p.name.split("-")[1] for p in tmp_path.iterdir()} == {"key0", "key2", "key3"}
+    monkeypatch.setattr(store, "MOST_KEPT_BYTES", 1)
+    store.cached("key4", small_patient)
+    assert {p.name.split("-")[1] for p in tmp_path.iterdir()} == {"key4"}
+
+
+def test_a_generated_patient_is_kept_by_who_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(store.CACHE_VARIABLE, str(tmp_path))
+    made: list[Traits] = []
+
+    def build(_: object, traits: Traits) -> Patient:
+        made.append(traits)
+        return replace(small_patient(), traits=traits)
+
+    monkeypatch.setattr(store, "build", build)
+    monkeypatch.setattr(store, "procedural", lambda traits: None)
+    two = (Traits(seed=3, sex="male"), Traits(seed=3, sex="female"))
+    for traits in (*two, *two):
+        assert store.generated(traits).traits == traits
+    assert made == list(two)
+    assert store.embedded().traits == Traits()
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(

@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 
 from game.geometry.views import view_error
+from game.patient.build import build
 from game.patient.patient import SIDES, Side
+from game.patient.procedural import procedural
 from game.patient.store import open_patient
+from game.patient.traits import FracturePattern, Traits
 from game.records.session import Session, save_session
 from game.scoring.rubric import Rubric, load_rubric
 from game.scoring.scorecard import score
@@ -22,7 +25,7 @@ from game.simulation.case import Case
 from game.simulation.events import Aliquot, BoneEntered, Event, Exposed, Outcome, Placed
 from game.simulation.step import begin, step
 from game.training.expert import perform
-from game.training.levels import make_case, read_level
+from game.training.levels import LevelError, make_case, read_level
 from game.training.plan import planned_line, stops, stored_position
 from game.training.rehearsal import rehearse
 
@@ -84,8 +87,8 @@ def of(trace: tuple[Event, ...], kind: type) -> list:  # type: ignore[type-arg]
     return [event for event in trace if isinstance(event, kind)]
 
 
-def sound(trace: tuple[Event, ...]) -> None:
-    """Both shafts inside bone, no breach, every millilitre found, both sheets reached."""
+def safe(trace: tuple[Event, ...]) -> None:
+    """Both shafts inside bone, no breach, every millilitre found, cement on both sheets."""
     assert {event.kind for event in trace}.isdisjoint({"breached", "refused", "leg-pain"})
     placed = {event.side: event for event in of(trace, Placed)}
     assert set(placed) == set(SIDES)
@@ -95,6 +98,13 @@ def sound(trace: tuple[Event, ...]) -> None:
         assert min(event.clearance_mm.values()) > 0
     (outcome,) = of(trace, Outcome)
     assert outcome.balance <= 1e-10
+    assert all(outcome.coverage[side] > 0 for side in SIDES)
+
+
+def sound(trace: tuple[Event, ...]) -> None:
+    """Safe, and each side filled."""
+    safe(trace)
+    (outcome,) = of(trace, Outcome)
     assert all(outcome.coverage[side] > 0.05 for side in SIDES)
     assert all(outcome.injected_ml[side] > 1.0 for side in SIDES)
 
@@ -145,3 +155,21 @@ def test_replay_in_another_process_is_equal(
 def test_the_expert_is_sound_on_real_anatomy(shared_data: Path, scan: str) -> None:
     case = make_case(open_patient(shared_data / scan), read_level("both-sides"))
     sound(rehearse(case, perform(case))[0].trace)
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("pattern", ["anterolateral-rim", "foramen", "si-joint", "h"])
+def test_every_pattern_is_performed_or_refused_in_one_line(pattern: FracturePattern) -> None:
+    """A rim fracture may lie beyond what cement reaches from the long-axis path."""
+    traits = Traits(fracture=pattern)
+    patient = build(procedural(traits, spacing=1.5), traits)
+    try:
+        case = make_case(patient, read_level("both-sides"))
+    except LevelError as refusal:
+        assert pattern == "anterolateral-rim" and "needs another technique" in str(refusal)
+        assert "\n" not in str(refusal)
+        return
+    trace = rehearse(case, perform(case))[0].trace
+    safe(trace)
+    card = score(trace, load_rubric())
+    assert card.critical == () and card.passed

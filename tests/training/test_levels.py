@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from blocks import block_patient
+from blocks import block_case, block_patient, straight_up
 from game.patient.approach import long_axis
 from game.patient.build import build
 from game.patient.errors import PatientError
 from game.patient.patient import Patient
 from game.patient.procedural import procedural
 from game.patient.traits import Traits
-from game.training.levels import LevelError, make_case, read_level
+from game.training.levels import LevelError, _demand_reach, make_case, read_level
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +49,18 @@ def test_the_path_leans_towards_the_sheet_of_its_side(one_sided: Patient) -> Non
     sheet = one_sided.sheet("left").tree
     with_it, without = (long_axis(p, "left") for p in (one_sided, bare))
     assert sheet.query(with_it.target)[0] <= sheet.query(without.target)[0] + 0.5
+
+
+def test_a_fracture_that_cement_cannot_reach_is_refused_in_one_line() -> None:
+    """Both paths of the boxes stand at x = +-30; the left sheet is moved 12 mm off its path."""
+    block = block_case().patient
+    sheet = block.fractures["left"]
+    moved = replace(
+        sheet, points=sheet.points + np.array([12.0, 0, 0]), pattern="anterolateral-rim"
+    )
+    far = replace(block, fractures={**block.fractures, "left": moved})
+    _demand_reach(block, read_level("both-sides"), straight_up("left"))
+    _demand_reach(far, read_level("both-sides"), straight_up("right"))
+    with pytest.raises(LevelError, match="12 mm from the anterolateral-rim fracture") as caught:
+        _demand_reach(far, read_level("both-sides"), straight_up("left"))
+    assert "\n" not in str(caught.value) and "another technique" in str(caught.value)

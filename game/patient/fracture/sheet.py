@@ -25,7 +25,13 @@ NERVE_GAP_MM = 4.0  # from canal and foramina, of a central fracture that stays 
 JOINT_SPACE_MM = 4.0  # from the hip bone, within which the gap is joint (2-4 mm [U], anatomy.md)
 JOINTS = (Region.SI_JOINT_LEFT, Region.SI_JOINT_RIGHT)
 LEAST_MM2, PIECE_MM2 = 200.0, 60.0  # of a sheet, and of a piece of it beyond a foramen
-CRUSH_MM, CRUSH_HU = (2.0, 4.0), (-40.0, 160.0)  # drawn between: half width (the 2-4 mm)
+CRUSH_MM = (2.0, 4.0)  # drawn between: half width of the band of crushed bone
+SCLEROTIC, SCLEROTIC_HU, LUCENT_HU = (
+    0.75,
+    (60.0, 180.0),
+    (-80.0, -40.0),
+)  # a band that is denser, or
+# less dense, than bone is: "sclerotic band or lucent line" [U], facts/anatomy.md
 TOUCHES = 3  # cells of 1 mm by which a sheet opens into a region
 SAMPLE_MM = 1.0
 FINE_MM = 0.35  # under half a voxel, so that no voxel on the sheet is missed
@@ -108,7 +114,7 @@ def _fracture(
         zone=_zone(plan, reaches),
         ffp="IVb" if is_h else "IIa",
         crush_mm=float(rng.uniform(*CRUSH_MM)),
-        crush_hu=float(rng.uniform(*CRUSH_HU)),
+        crush_hu=float(rng.uniform(*(SCLEROTIC_HU if rng.random() < SCLEROTIC else LUCENT_HU))),
     )
 
 
