@@ -10,7 +10,7 @@ import numpy as np
 from game.geometry.grid import FloatArray, Grid, Point
 from game.geometry.views import axes_from_left
 from game.patient.cortex import cortex_of
-from game.patient.density import drawn_hounsfield
+from game.patient.density import Levels, drawn_hounsfield
 from game.patient.distance import on_grid
 from game.patient.fracture import crushed_hounsfield, drawn_fractures, fractures_of
 from game.patient.hazards import hazards_of
@@ -56,14 +56,16 @@ def build(segmentation: Segmentation, traits: Traits | None = None) -> Patient:
     ribbon = unrolled(bones, Frame(middle.point, axes_from_left(middle.normal)))
     bones = open_foramina(bones, landmarks, ribbon)
     region = region_map(bones, landmarks, planes, ribbon)
-    cortex = cortex_of(region, bones.grid)
+    asked = traits or Traits()
+    cortex = cortex_of(region, bones.grid, asked)
     body = body_of(segmentation, levels, bones, np.zeros(3))
     _lay_disc(body, anatomy.axes, planes)
-    asked = traits or Traits()
     fractures = fractures_of(bones, landmarks, region, drawn_fractures(asked), asked.seed)
     hounsfield = body.hounsfield
     if hounsfield is None:
-        hounsfield = drawn_hounsfield(body, anatomy.axes, cortex, bones.grid)
+        hounsfield = drawn_hounsfield(
+            body, Levels.of(landmarks, anatomy.axes), cortex, bones.grid, asked
+        )
         sacrum = body.structures == Structure.SACRUM
         hounsfield = crushed_hounsfield(hounsfield, body.grid, sacrum, fractures.values())
     elif max(segmentation.spacing) > COARSE_MM:
@@ -87,7 +89,7 @@ def build(segmentation: Segmentation, traits: Traits | None = None) -> Patient:
         anatomy=anatomy,
         fractures=fractures,
         hazards=hazards_of(bones, landmarks, planes, ribbon, region),
-        notes=segmentation.notes + _assumed(segmentation, landmarks),
+        notes=segmentation.notes + _assumed(segmentation, landmarks, asked.quality),
     )
 
 
@@ -155,11 +157,13 @@ def _sacrum_surface(bones: Bones) -> Surface:
     return surface_of(on_grid(bones.sacrum, bones.grid.origin, step, grid), grid)
 
 
-def _assumed(segmentation: Segmentation, landmarks: Mapping[str, Landmark]) -> tuple[str, ...]:
+def _assumed(
+    segmentation: Segmentation, landmarks: Mapping[str, Landmark], quality: str
+) -> tuple[str, ...]:
     """What the patient does not owe to the source, in words."""
     notes = ["cortical thickness is assumed from the literature (0.5-2 mm by side), not measured"]
     if segmentation.hounsfield is None:
-        notes.append("density is drawn by structure: osteoporosis with alar voids, no CT")
+        notes.append(f"density is drawn by structure: {quality} bone, no CT")
     elif max(segmentation.spacing) > COARSE_MM:
         notes.append(NOTE.format(max(segmentation.spacing)))
     guessed = sorted(name for name, mark in landmarks.items() if mark.estimated)

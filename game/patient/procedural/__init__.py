@@ -44,12 +44,15 @@ def procedural(traits: Traits, spacing: float = 1.0) -> Segmentation:
     count = np.ceil((HIGH - LOW) * scale / spacing).astype(int) + 1
     origin = LOW * scale
     axes = _model_axes(parameters, origin, count, spacing)
-    codes = soft_body(parameters, bent, *axes)
-    _put_bones(codes, parameters, bent, axes)
+    bones = np.zeros((len(axes[0]), len(axes[1]), len(axes[2])), np.uint8)
+    _put_bones(bones, parameters, bent, axes)
+    codes, start = soft_body(
+        bones, (float(origin[0]), float(origin[1]), float(origin[2])), spacing, traits
+    )
     return Segmentation(
         name=f"procedural-{traits.seed}",
         source="procedural",
-        origin=(float(origin[0]), float(origin[1]), float(origin[2])),
+        origin=start,
         spacing=(spacing, spacing, spacing),
         structures=codes,
         hounsfield=None,
@@ -73,7 +76,7 @@ def _model_axes(
 
 
 def _put_bones(codes: NDArray[np.uint8], parameters: Parameters, bent: Bent, axes: Axes) -> None:
-    """Write discs, vertebrae, hips, femora and the sacrum over the soft body, in place."""
+    """Write discs, vertebrae, hips, femora and the sacrum, in place."""
     field = np.full(codes.shape, FAR, np.float32)
     at = _block(axes, SACRUM_BOX)
     field[at] = sacrum(parameters, bent, *_cut(axes, at)).values
