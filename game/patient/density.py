@@ -31,15 +31,22 @@ LUMBAR: Mapping[Quality, tuple[float, float, float, float]] = {
     "osteopenic": (75.0, 23.0, 66.0, 95.0),
     "osteoporotic": (44.8, 18.3, 26.5, 63.1),
 }
-VOID_BELOW_HU, VOID_WHOLE_HU = 100.0, 60.0  # of L5: Wagner 2016; below which a void is whole: project choice
+VOID_BELOW_HU, VOID_WHOLE_HU = (
+    100.0,
+    60.0,
+)  # of L5: Wagner 2016; below which a void is whole: project choice
 S1_BODY, S2_BODY = 280.0, 192.0  # healthy HU, Nakamura 2020
 S1_ALA, S2_ALA = 103.0, 60.0  # healthy, derived from the same
 S1_ILIUM, S2_ILIUM = 255.0, 230.0  # healthy, Nakamura 2020
 LOW_SACRUM_HU = 60.0  # S3 and below, healthy; as the ala at S2, no better source
 FEMUR_HU = 210.0  # healthy; project choice: near the ilium's
 VOID_HU = -30.0  # "negative": Wagner 2016; the number is a project choice
-VOID_UNDER_MM = (1.5, 4.5)  # below the surface: where a void begins and is whole; project choice
-CORTEX_HU: Mapping[Quality, float] = {"normal": 1400.0, "osteopenic": 1250.0, "osteoporotic": 1100.0}
+VOID_UNDER_MM = (1.5, 4.5)  # below the cortex: where a void begins and is whole; project choice
+CORTEX_HU: Mapping[Quality, float] = {
+    "normal": 1400.0,
+    "osteopenic": 1250.0,
+    "osteoporotic": 1100.0,
+}
 # the thinner, the more porous; dense bone has about 1500; project choices
 TEXTURE_HU = 28.0  # standard deviation of the trabecular texture; project choice
 TEXTURE_MM = (0.9, 0.9, 1.8)  # its grain (sigma), longer along the load; project choice
@@ -136,18 +143,10 @@ def _lay_cartilage(body: Body) -> None:
     for code in _HIPS:
         if code not in body.levels:
             continue
-        own, hip = body.levels[code]
-        other = _slices(body.grid, own)
-        both = [(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(at, other, strict=True)]
-        if any(low >= high for low, high in both):
-            continue
-        first, second = (
-            tuple(slice(low - s.start, high - s.start) for (low, high), s in zip(both, cut, strict=True))
-            for cut in (at, other)
-        )
-        here = body.structures[tuple(slice(low, high) for low, high in both)]
-        near, far = sacrum[first], hip[second]
-        here[(near > 0) & (far > 0) & (near + far < JOINT_MM)] = Structure.DISC
+        own, level = body.levels[code]
+        hip = on_grid(level, own.origin, (own.spacing,) * 3, part)
+        joint = (sacrum > 0) & (hip > 0) & (sacrum + hip < JOINT_MM)
+        body.structures[at][joint] = Structure.DISC
 
 
 def _slices(grid: Grid, part: Grid) -> tuple[slice, ...]:

@@ -204,7 +204,7 @@ def _nearest_tissue(segmentation: Segmentation, grid: Grid) -> NDArray[np.uint8]
     """The code of the source's nearest voxel; bones (which are laid anew), discs, skin and air are
     taken for what lies beside them, muscle or fat."""
     table = np.arange(max(Structure) + 1, dtype=np.uint8)
-    table[list(BONE_STRUCTURES) + [Structure.SACRUM, Structure.DISC]] = Structure.MUSCLE
+    table[[*BONE_STRUCTURES, Structure.SACRUM, Structure.DISC]] = Structure.MUSCLE
     table[[Structure.SKIN, Structure.AIR]] = Structure.FAT
     rows = [
         np.clip(np.rint((axis - start) / step), 0, count - 1).astype(int)

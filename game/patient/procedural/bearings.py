@@ -6,6 +6,7 @@ Coordinates here are mm from the midline (x, to the left), and the volume's own 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,8 +55,9 @@ class Site:
 class Bearings:
     """Places, mm; a place (aside, y, z) is the mean of both sides, mirrored to the left.
 
-    `wing` is how far aside the iliac wings reach. `back` and `front` (l,) are y of the sacrum's dorsal surface 25 mm beside the midline and of its
-    ventral surface in it, at each z of the coarse grid, held on beyond its ends."""
+    `wing` is how far aside the iliac wings reach. `back` and `front` (l,) are y of the sacrum's
+    dorsal surface 25 mm beside the midline and of its ventral surface in it, at each z of the
+    coarse grid, held on beyond its ends."""
 
     endplate_z: float
     sacrum_low_z: float
@@ -93,9 +95,7 @@ def distance_to_bone(bone: NDArray[np.uint8], mm: float) -> Array:
     return np.asarray(ndimage.distance_transform_edt(bone == 0) * mm, np.float32)
 
 
-def bearings_of(
-    bone: NDArray[np.uint8], origin: FloatArray, mm: float
-) -> tuple[Bearings, float]:
+def bearings_of(bone: NDArray[np.uint8], origin: FloatArray, mm: float) -> tuple[Bearings, float]:
     """The places of a coarse volume of codes whose first voxel's centre lies at `origin` (3,), LPS
     mm, and the midline's x. Raises ValueError where sacrum, hips, femora or spine are missing."""
     sacrum = _points(bone, origin, mm, (Structure.SACRUM,))
@@ -109,7 +109,6 @@ def bearings_of(
     beside = sacrum[np.abs(np.abs(sacrum[:, 0]) - BACK_X_MM) <= 0.8 * mm]
     central = sacrum[np.abs(sacrum[:, 0]) < 12.0]
     pubis = hips[(hips[:, 0] < 30.0) & (hips[:, 1] < np.quantile(hips[:, 1], 0.3))]
-    top = femora[:, 2].max()
     lateral = femora[femora[:, 0] > np.quantile(femora[:, 0], 0.75)]
     crest = hips[hips[:, 2] > hips[:, 2].max() - 12.0]
     body = spine[spine[:, 1] < np.quantile(spine[:, 1], 0.4)]
@@ -124,9 +123,7 @@ def bearings_of(
         wing=float(hips[:, 0].max()),
         hip_front_y=float(hips[:, 1].min()),
         ischium_z=float(hips[:, 2].min()),
-        head=femora[femora[:, 2] > top - 36.0].mean(axis=0)
-        if top - femora[:, 2].min() < 36.0
-        else _head(femora, float(top)),
+        head=_head(femora),
         trochanter=np.array([lateral[:, 0].max(), lateral[:, 1].mean(), lateral[:, 2].max()]),
         spine_front_y=float(spine[:, 1].min()),
         spine_back_y=float(spine[:, 1].max()),
@@ -134,9 +131,9 @@ def bearings_of(
     ), middle
 
 
-def _head(femora: FloatArray, top: float) -> FloatArray:
+def _head(femora: FloatArray) -> FloatArray:
     """The middle of the femoral head: the highest 40 mm, medially."""
-    high = femora[femora[:, 2] > top - 40.0]
+    high = femora[femora[:, 2] > femora[:, 2].max() - 40.0]
     return np.asarray(high[high[:, 0] < high[:, 0].min() + 44.0].mean(axis=0))
 
 
@@ -173,11 +170,13 @@ def _endplate_z(bone: NDArray[np.uint8], origin: FloatArray, mm: float) -> float
     return float(origin[2] + mm * top - 25.0)  # form
 
 
-def _line(points: FloatArray, z: FloatArray, mm: float, pick: object) -> FloatArray:
+def _line(
+    points: FloatArray, z: FloatArray, mm: float, pick: Callable[[FloatArray], float]
+) -> FloatArray:
     """y of the outermost of `points` in every slice z, smoothed over 9 mm, held on at the ends."""
     rows = np.rint((points[:, 2] - z[0]) / mm).astype(int)
     known = np.unique(rows)
-    value = np.array([pick(points[rows == row, 1]) for row in known])  # type: ignore[operator]
+    value = np.array([pick(points[rows == row, 1]) for row in known])
     whole = np.interp(np.arange(len(z)), known, value)
     return np.asarray(ndimage.gaussian_filter1d(whole, 3.0 / mm, mode="nearest"))
 

@@ -25,8 +25,8 @@ from game.patient.procedural.bowel import Hollow, hollow_organs
 from game.patient.procedural.muscles import muscles
 from game.patient.procedural.outline import SKIN_MM, Trunk, trunk_of, under_fascia, under_skin
 from game.patient.procedural.solids import Array
-from game.patient.procedural.vessels import Line, arteries, calcify, vessels
-from game.patient.traits import Habitus, Traits
+from game.patient.procedural.vessels import arteries, calcify, vessels
+from game.patient.traits import Traits
 
 AIR_MM = 8.0  # beyond the skin, left, right, before and behind
 SEPTA = {"slim": 0.015, "average": 0.03, "obese": 0.045}  # of the noise: fat between fibres; form
@@ -46,37 +46,36 @@ def soft_body(
 
     Raises ValueError where sacrum, a hip, a femur or the spine is missing."""
     step = max(1, round(COARSE_MM / spacing))
-    bones, origin = _whole_blocks(bones, origin, spacing, step)
+    bones = _whole_blocks(bones, step)
     mm = step * spacing
     coarse = pooled(bones, step)
-    centre = np.array(origin) + 0.5 * (step - 1) * spacing
+    centre = np.array(origin) + 0.5 * (step - 1) * spacing  # of the first block
     at, middle = bearings_of(coarse, centre, mm)
-    z = centre[2] + mm * np.arange(coarse.shape[2])
-    trunk = trunk_of(at, z, traits)
+    trunk = trunk_of(at, centre[2] + mm * np.arange(coarse.shape[2]), traits)
     pads = _pads(trunk, middle, centre, coarse.shape, mm)
-    coarse = np.pad(coarse, (*pads, (0, 0)))
-    centre = centre - mm * np.array([pads[0][0], pads[1][0], 0])
-    x, y = (
-        (centre[n] - (middle if n == 0 else 0.0) + mm * np.arange(coarse.shape[n])).astype(
-            np.float32
-        )
-        for n in (0, 1)
-    )
-    site = Site(x, y, z.astype(np.float32), coarse, distance_to_bone(coarse, mm))
-    codes = np.pad(bones, ([(step * a, step * b) for a, b in pads] + [(0, 0)]))
+    before = np.array([pads[0][0], pads[1][0], 0])
+    site = _site(np.pad(coarse, (*pads, (0, 0))), centre - mm * before, middle, mm)
+    codes = np.pad(bones, [(step * a, step * b) for a, b in (*pads, (0, 0))])
     _lay(codes, at, site, trunk, step, traits)
-    start = np.array(origin) - spacing * step * np.array([pads[0][0], pads[1][0], 0])
-    return codes, (float(start[0]), float(start[1]), float(start[2]))
+    x, y, z = np.array(origin) - mm * before
+    return codes, (float(x), float(y), float(z))
 
 
-def _whole_blocks(
-    bones: NDArray[np.uint8], origin: Point, spacing: float, step: int
-) -> tuple[NDArray[np.uint8], Point]:
+def _whole_blocks(bones: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
     """The volume with its high ends in x and y filled up to whole blocks of `step` voxels, and its
     last rows in z cut to them."""
     fill = [(0, -n % step) for n in bones.shape[:2]]
     whole = bones.shape[2] - bones.shape[2] % step
-    return np.pad(bones[:, :, :whole], [*fill, (0, 0)]), origin
+    return np.pad(bones[:, :, :whole], [*fill, (0, 0)])
+
+
+def _site(coarse: NDArray[np.uint8], first: FloatArray, middle: float, mm: float) -> Site:
+    """The coarse grid of blocks whose first one's centre lies at `first` (3,), LPS mm."""
+    x, y, z = (
+        (start + mm * np.arange(count)).astype(np.float32)
+        for start, count in zip(first - np.array([middle, 0.0, 0.0]), coarse.shape, strict=True)
+    )
+    return Site(x, y, z, coarse, distance_to_bone(coarse, mm))
 
 
 def _pads(
@@ -106,23 +105,26 @@ def _lay(
     organs = np.minimum(np.maximum(vessels(lines, site), solid), fascia - 12.0)
     _make_room(hollow, np.maximum(np.maximum(one, two), organs), fascia, site.gap)
     np.maximum(two, np.minimum(organs, -one - 1.0), out=two)
+    mm = float(site.x[1] - site.x[0])
     random = np.random.default_rng([traits.seed, 0xFA7])
-    septa = random.standard_normal(depth.shape, np.float32)
-    sigma = np.array(GRAIN_MM) / 2.35 / float(site.x[1] - site.x[0])
-    septa = ndimage.gaussian_filter(septa, sigma)
-    septa /= septa.std()
-    bubbles = random.standard_normal((TILE,) * 3, np.float32)
-    mm = float(site.x[1] - site.x[0]) / step
-    bubbles = ndimage.gaussian_filter(bubbles, BUBBLES_MM / mm, mode="wrap")
-    bubbles /= bubbles.std()
+    septa = _noise(random, depth.shape, np.array(GRAIN_MM) / 2.35 / mm)
+    bubbles = _noise(random, (TILE,) * 3, BUBBLES_MM * step / mm)
     thin = SEPTA[traits.habitus] + AGED * max(traits.age - 50, 0) / 30.0
     _fill(codes, step, depth, one, two, septa, hollow.level, hollow.owner, hollow.code,
-          hollow.wall, hollow.gas_y, hollow.stool, bubbles, np.float32(thin),
-          site.y, np.float32(SKIN_MM))  # fmt: skip
+          hollow.wall, hollow.gas(site), hollow.stool, bubbles, np.float32(thin),
+          np.float32(SKIN_MM))  # fmt: skip
     if traits.calcified_vessels:
-        low = np.array([site.x[0], site.y[0], site.z[0]], float) - 0.5 * (step - 1) * mm
-        patches = ndimage.gaussian_filter(bubbles, PATCH_MM / mm, mode="wrap")
-        calcify(codes, lines, low, mm, patches / patches.std())
+        low = np.array([site.x[0], site.y[0], site.z[0]], float) - 0.5 * (step - 1) * mm / step
+        calcify(codes, lines, low, mm / step, _noise(random, (TILE,) * 3, PATCH_MM * step / mm))
+
+
+def _noise(
+    random: np.random.Generator, shape: tuple[int, ...], sigma: float | FloatArray
+) -> NDArray[np.float32]:
+    """Smooth noise that repeats, mean 0 and standard deviation 1; `sigma` in voxels."""
+    rough = random.standard_normal(shape, np.float32)
+    smooth = ndimage.gaussian_filter(rough, sigma, mode="wrap")
+    return np.asarray((smooth - smooth.mean()) / smooth.std(), np.float32)
 
 
 def _make_room(hollow: Hollow, solid: Array, fascia: Array, gap: Array) -> None:
@@ -139,18 +141,17 @@ _AIR, _SKIN, _FAT, _MUSCLE, _GAS = (
 
 @njit(nogil=True, cache=True)
 def _fill(  # type: ignore[no-untyped-def]
-    codes, step, depth, one, two, septa, level, owner, kind, wall, gas_y, stool, bubbles,
-    thin, y, skin,
+    codes, step, depth, one, two, septa, level, owner, kind, wall, gas, stool, bubbles, thin, skin,
 ):  # fmt: skip
     """Reads the coarse fields between their points and writes a code where there is none yet."""
-    fields = (depth, one, two, septa, level)
-    rows = np.empty((5, depth.shape[2]), np.float32)
+    fields = (depth, one, two, septa, level, gas)
+    rows = np.empty((6, depth.shape[2]), np.float32)
     side = bubbles.shape[0]
     for i in range(codes.shape[0]):
         a, i0, i1 = _between(i, step, depth.shape[0])
         for j in range(codes.shape[1]):
             b, j0, j1 = _between(j, step, depth.shape[1])
-            for n in range(5):
+            for n in range(6):
                 field = fields[n]
                 for k in range(depth.shape[2]):
                     low = field[i0, j0, k] + b * (field[i0, j1, k] - field[i0, j0, k])
@@ -160,7 +161,6 @@ def _fill(  # type: ignore[no-untyped-def]
                     break
             if rows[0].max() <= 0.0:
                 continue
-            here = y[0] + (y[1] - y[0]) * (j - 0.5 * (step - 1)) / step
             for k in range(codes.shape[2]):
                 if codes[i, j, k] != _AIR:
                     continue
@@ -176,7 +176,7 @@ def _fill(  # type: ignore[no-untyped-def]
                     own = owner[i // step, j // step, k // step]
                     if own == 0 or within <= wall[own]:
                         codes[i, j, k] = _MUSCLE
-                    elif here > gas_y[own] or (
+                    elif rows[5, k0] + c * (rows[5, k1] - rows[5, k0]) > 0.0 or (
                         stool[own] and bubbles[i % side, j % side, k % side] > BUBBLES
                     ):
                         codes[i, j, k] = _GAS

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from game.geometry.grid import FloatArray
 from game.patient.patient import Structure
@@ -23,11 +25,13 @@ WALL_MM, BLADDER_WALL_MM = 2.2, 3.5
 MOST = 120  # hollow organs at most
 LOOPS = 64  # of small bowel that are tried
 ODDS = {  # of collapsed, stool, fluid under gas, gas alone
-    "rectum": (0.25, 0.25, 0.30, 0.20),
-    "sigmoid": (0.20, 0.25, 0.25, 0.30),
-    "colon": (0.10, 0.45, 0.25, 0.20),
-    "small": (0.40, 0.0, 0.14, 0.06),
+    "rectum": (0.25, 0.25, 0.20, 0.30),
+    "sigmoid": (0.20, 0.25, 0.20, 0.35),
+    "colon": (0.10, 0.50, 0.18, 0.22),
+    "small": (0.40, 0.0, 0.10, 0.08),
 }
+GASSY = (0.2, 1.6)  # least and most of a patient's gas against those odds; form
+GAS_SIGMA = 0.8  # coarse voxels; form
 COLLAPSED = 0.62  # of the calibre
 
 
@@ -35,7 +39,7 @@ COLLAPSED = 0.62  # of the calibre
 class Hollow:
     """Hollow organs: their `level` (n, m, l), mm, positive inside the outer wall, the number of the
     `owner` of each voxel, and by number what fills it (a code), its wall (mm), the y behind which
-    it is gas, and whether it is stool."""
+    it is gas, and whether it is stool; `gassy` weighs the odds of gas for the whole patient."""
 
     level: Array
     owner: NDArray[np.uint8]
@@ -43,7 +47,14 @@ class Hollow:
     wall: Array = field(default_factory=lambda: np.full(MOST + 1, WALL_MM, np.float32))
     gas_y: Array = field(default_factory=lambda: np.full(MOST + 1, np.inf, np.float32))
     stool: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(MOST + 1, np.bool_))
+    gassy: float = 1.0
     count: int = 0
+
+    def gas(self, site: Site) -> Array:
+        """How far (n, m, l), mm, each voxel of an organ lies above its fluid (dorsally: the patient
+        lies prone), up to 30; smoothed, so that one filling passes into the next."""
+        above = np.clip(site.back - self.gas_y[self.owner], -30.0, 30.0)
+        return np.asarray(ndimage.gaussian_filter(above, GAS_SIGMA), np.float32)
 
     def number(self, code: Structure) -> int:
         """A new organ's number."""
@@ -56,6 +67,7 @@ def hollow_organs(at: Bearings, site: Site, traits: Traits) -> tuple[Hollow, Arr
     """The hollow organs of one patient, and the level of the solid ones between them."""
     random = np.random.default_rng([traits.seed, 0xB0E1])
     made, solid = Hollow(empty(site), np.zeros(site.gap.shape, np.uint8)), empty(site)
+    made.gassy = float(random.uniform(*GASSY))
     _small_bowel(made, at, site, random)
     _colon(made, at, site, random)
     _rectum(made, at, site, random)
@@ -64,10 +76,16 @@ def hollow_organs(at: Bearings, site: Site, traits: Traits) -> tuple[Hollow, Arr
 
 
 def _fill(
-    made: Hollow, number: int, line: FloatArray, radius: float, odds: str, random: np.random.Generator
+    made: Hollow,
+    number: int,
+    line: FloatArray,
+    radius: float,
+    odds: str,
+    random: np.random.Generator,
 ) -> float:
     """Draws what organ `number` holds; the calibre, mm, that it then has."""
-    kind = random.choice(4, p=np.array(ODDS[odds]) / sum(ODDS[odds]))
+    weights = np.array(ODDS[odds]) * (1.0, 1.0, made.gassy, made.gassy)
+    kind = random.choice(4, p=weights / weights.sum())
     if kind == 0:
         return COLLAPSED * radius
     middle = float(line[:, 1].mean())
@@ -90,7 +108,7 @@ def _segments(
 ) -> None:
     """A stretch of bowel as `pieces` segments, each with its own filling, with haustra."""
     cuts = np.linspace(0, len(line) - 1, pieces + 1).astype(int)
-    for first, last in zip(cuts[:-1], cuts[1:], strict=True):
+    for first, last in pairwise(cuts):
         part = line[first : last + 1]
         number = made.number(Structure.BOWEL)
         own = _fill(made, number, part, radius * random.uniform(0.85, 1.15), odds, random)
@@ -100,9 +118,7 @@ def _segments(
                  made.owner, number)  # fmt: skip
 
 
-def _moved(
-    points: Sequence[Sequence[float]], random: np.random.Generator, mm: float
-) -> FloatArray:
+def _moved(points: Sequence[Sequence[float]], random: np.random.Generator, mm: float) -> FloatArray:
     """The curve through points that were each moved by up to `mm`, but the first and the last."""
     knots = np.asarray(points, float)
     knots[1:-1] += random.uniform(-mm, mm, (len(knots) - 2, 3))
@@ -168,7 +184,7 @@ def _small_bowel(made: Hollow, at: Bearings, site: Site, random: np.random.Gener
     """Short bent loops, packed where there is room between brim, belly wall and spine."""
     middle = np.array([0.0, at.hip_front_y + 22.0, at.endplate_z + 12.0])
     room = np.array([78.0, 32.0, 92.0])
-    kept: list[FloatArray] = []
+    kept: list[NDArray[np.float64]] = []
     for _ in range(LOOPS * 8):
         place = middle + room * random.uniform(-1.0, 1.0, 3)
         if place[2] < at.endplate_z - 20.0:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import ndimage
 
+from game.patient.patient import Structure
 from game.patient.procedural.bearings import Bearings, Site, wing_maps
 from game.patient.procedural.outline import Trunk
 from game.patient.procedural.solids import Array, profile
@@ -104,16 +105,28 @@ def _medius(
     at: Bearings, site: Site, fascia: Array, lateral: Array, maximus: Array, bulk: float
 ) -> tuple[Array, Array]:
     """Gluteus medius and, under it, minimus: on the outer face of the ilium to the trochanter."""
-    over = np.minimum(at.crest[2] - 3.0 - site.up, site.up - at.trochanter[2] + 8.0)
+    crest = _crest(site)
+    over = np.minimum(crest - 3.0 - site.up, site.up - at.trochanter[2] + 8.0)
     over = np.minimum(over, np.minimum(lateral + 4.0, site.back - at.hip_front_y + 4.0))
     over = np.minimum(over, fascia - 1.0)
     behind = np.minimum(over, -maximus - 2 * PLANE_MM)
     medius = np.minimum(behind, 44.0 * bulk - site.gap)
     deep = np.minimum(behind, 12.0 * bulk - site.gap)
-    deep = np.minimum(deep, at.crest[2] - 32.0 - site.up)
+    deep = np.minimum(deep, crest - 32.0 - site.up)
     split = np.minimum(site.gap - 12.0 * bulk - 2 * PLANE_MM, 20.0)
-    higher = np.maximum(split, site.up - at.crest[2] + 32.0)
+    higher = np.maximum(split, site.up - crest + 32.0)
     return np.minimum(medius, higher).astype(np.float32), deep.astype(np.float32)
+
+
+def _crest(site: Site) -> Array:
+    """The height (n, 1, 1) of the hip bones' upper edge over x, falling away beside them."""
+    hips = (site.bone == Structure.HIP_LEFT) | (site.bone == Structure.HIP_RIGHT)
+    hip = hips.any(axis=1)
+    some = hip.any(axis=1)
+    top = np.where(some, site.z[hip.shape[1] - 1 - hip[:, ::-1].argmax(axis=1)], site.z[0])
+    away = np.abs(site.x[:, None] - site.x[some][None, :])
+    line = np.max(top[some][None, :] - 0.6 * away, axis=1)
+    return np.asarray(ndimage.gaussian_filter1d(line, 1.5), np.float32)[:, None, None]
 
 
 def _iliacus(at: Bearings, site: Site, medial: Array, bulk: float) -> Array:
@@ -184,7 +197,8 @@ def _flank(field: Array, at: Bearings, site: Site, bulk: float) -> None:
     aside, y = at.spine_half + 46.0, at.spine_back_y - 48.0
     line = curve(((aside + 10.0, y, at.crest[2] - 4.0), (aside, y + 2.0, at.crest[2] + 80.0)))
     for shift in (-9.0, 0.0, 9.0):
-        put_both(field, site, line + (shift, 0.2 * shift, 0.0), np.full(len(line), 8.0 * bulk))
+        beside = line + np.array([shift, 0.2 * shift, 0.0])
+        put_both(field, site, beside, np.full(len(line), 8.0 * bulk))
 
 
 def _thigh(one: Array, two: Array, at: Bearings, site: Site, bulk: float) -> None:

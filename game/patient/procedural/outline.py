@@ -27,7 +27,7 @@ COVER_MM = 6.0  # no bone comes nearer to the air; form
 class Build:
     """One habitus, mm. `back`: skin to sacrum at 20, 40, 60 % of its height. `fat`: under the skin
     of the buttock. `beside`: beyond the trochanters. `waist`: half breadth above the crests less
-    the iliac wings'. `belly`: before the hip bones' foremost point, at the navel and at the pubis."""
+    the iliac wings'. `belly`: before the hip bones' foremost point, at navel and pubis."""
 
     back: tuple[float, float, float]
     fat: float
@@ -37,9 +37,9 @@ class Build:
 
 
 BUILDS: Mapping[Habitus, Build] = {
-    "slim": Build((34.0, 21.0, 17.0), 8.0, 17.0, -12.0, (10.0, 14.0)),
-    "average": Build((46.0, 31.0, 26.5), 18.0, 29.0, 4.0, (22.0, 22.0)),
-    "obese": Build((66.0, 47.0, 41.0), 37.0, 52.0, 34.0, (42.0, 36.0)),
+    "slim": Build((34.0, 21.0, 17.0), 8.0, 17.0, -8.0, (22.0, 20.0)),
+    "average": Build((46.0, 31.0, 26.5), 18.0, 29.0, 4.0, (33.0, 26.0)),
+    "obese": Build((66.0, 47.0, 41.0), 37.0, 52.0, 34.0, (58.0, 42.0)),
 }
 SEX_FAT: Mapping[Sex, float] = {"female": 1.0, "male": 0.8}  # of the buttock and thigh; form
 SHARES = (0.2, 0.4, 0.6)
@@ -128,7 +128,10 @@ def under_skin(trunk: Trunk, site: Site) -> Array:
     half = trunk.half.astype(np.float32)
     depth = _section(site, middle, deep, half)
     rear = np.clip((site.back - middle) / (0.5 * deep), 0.0, 1.0)
-    depth -= rear * _hollow(trunk, site, middle, deep, half)[:, None, :]
+    hollow = _hollow(trunk, site, middle, deep, half)
+    depth -= rear * hollow[:, None, :]
+    steep = np.gradient(hollow, site.x, axis=0)[:, None, :]  # the cleft's sides are
+    depth /= np.sqrt(1.0 + rear * steep**2)
     return np.asarray(np.maximum(depth, COVER_MM - site.gap), np.float32)
 
 

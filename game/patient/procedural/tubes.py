@@ -24,7 +24,7 @@ def empty(site: Site) -> Array:
     return np.full(site.gap.shape, OUTSIDE, np.float32)
 
 
-def curve(through: Sequence[Sequence[float]], step: float = 4.0) -> FloatArray:
+def curve(through: Sequence[Sequence[float]] | FloatArray, step: float = 4.0) -> FloatArray:
     """Points (n, 3) about `step` mm apart on the smooth curve through the given ones."""
     knots = np.asarray(through, float)
     chords = np.r_[0.0, np.cumsum(np.linalg.norm(np.diff(knots, axis=0), axis=1))]
