@@ -50,7 +50,7 @@ CORTEX_HU: Mapping[Quality, float] = {
 # the thinner, the more porous; dense bone has about 1500; project choices
 TEXTURE_HU = 28.0  # standard deviation of the trabecular texture; project choice
 TEXTURE_MM = (0.9, 0.9, 1.8)  # its grain (sigma), longer along the load; project choice
-PATCHES, PATCH_MM = 0.35, 3.5  # share of its variance in broad patches, and their grain
+PATCHES, PATCH_MM = 0.2, 2.5  # share of its variance in broad patches, and their grain
 MOTTLE_HU = 7.0  # standard deviation in soft tissue; project choice
 JOINT_MM = 5.0  # sacrum to hip where cartilage lies between: 2-4 mm [U], and rounding
 TISSUE_HU: Mapping[Structure, float] = {

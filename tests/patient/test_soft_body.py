@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from math import radians
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pelvis_voxels import BONES, ap_shadow, body, bones, points
 from scipy import ndimage
 
+from game.devices.carm import CArmPose
+from game.devices.tube import Tube
+from game.geometry.grid import Grid
+from game.patient.density import TISSUE_HU
 from game.patient.patient import Structure
 from game.patient.procedural.body import soft_body
 from game.patient.traits import Habitus, Traits
+from game.simulation.exposure import expose
 
 HABITUSES: tuple[Habitus, ...] = ("slim", "average", "obese")
 FINE, COARSE = 1.0, 1.5  # mm
@@ -167,6 +176,28 @@ def test_bladder_has_a_wall_and_lies_behind_the_pubis() -> None:
     middle = points(urine, origin, COARSE).mean(axis=0)
     assert abs(middle[0]) < 10.0 and middle[2] < -50.0
     assert 10.0 < urine.sum() * COARSE**3 / 1000.0 < 500.0  # mL
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_brightness_control_asks_for_known_kerma_rates(seed: int) -> None:
+    """10-45 mGy/min at the skin, AP, at 15 pulses/s (Aroua 2007), more for thicker patients; more
+    from the side. Bone is taken as 250 HU all through."""
+    rates = []
+    for habitus in HABITUSES:
+        codes, origin = body(Traits(seed=seed, habitus=habitus), COARSE)
+        table = np.full(max(Structure) + 1, 250, np.int16)
+        for code, value in TISSUE_HU.items():
+            table[code] = value
+        shown: Any = SimpleNamespace(
+            body=Grid(origin, COARSE, codes.shape), hounsfield=table[codes]
+        )
+        frontal, lateral = (
+            expose(shown, Tube(), CArmPose(radians(turn), 0.0, (0.0, 0.0, 0.0)), 0).kerma_mgy
+            for turn in (180.0, 90.0)
+        )
+        rates.append(frontal * 15 * 60)
+        assert frontal < lateral
+    assert 10.0 < rates[0] < rates[1] < rates[2] < 45.0
 
 
 def test_lime_is_an_option_in_thin_walls() -> None:
