@@ -63,7 +63,7 @@ TISSUE_HU: Mapping[Structure, float] = {
     Structure.METAL: 3000.0,
     Structure.BOWEL: 28.0,
     Structure.URINE: 6.0,
-    Structure.CALCIFICATION: 700.0,
+    Structure.CALCIFICATION: 900.0,
 }  # textbook CT numbers, rounded
 _TILE = 96  # voxels of the texture's repeating block
 _HIPS = (Structure.HIP_LEFT, Structure.HIP_RIGHT)

@@ -187,10 +187,11 @@ def embedded(seed: int = 0) -> Patient:
 
 
 def generated(traits: Traits) -> Patient:
-    """The pelvis of `traits.seed` with the fractures that `traits` ask for or that are drawn.
+    """The pelvis of `traits.seed`, its soft body and density by `traits`, with the fractures that
+    they ask for or that are drawn.
 
-    Sex, age, habitus, quality and dysmorphism do not shape it yet. Raises PatientError for an H
-    fracture on one side."""
+    Sex, age and dysmorphism do not shape the bones yet. Raises PatientError for an H fracture on
+    one side."""
     return build(procedural(traits), traits)
 
 

@@ -110,7 +110,8 @@ def _medius(
     over = np.minimum(over, np.minimum(lateral + 4.0, site.back - at.hip_front_y + 4.0))
     over = np.minimum(over, fascia - 1.0)
     behind = np.minimum(over, -maximus - 2 * PLANE_MM)
-    medius = np.minimum(behind, 44.0 * bulk - site.gap)
+    thick = np.clip(10.0 + 0.9 * (crest - site.up), 10.0, 44.0)  # thin where it begins
+    medius = np.minimum(behind, bulk * thick - site.gap)
     deep = np.minimum(behind, 12.0 * bulk - site.gap)
     deep = np.minimum(deep, crest - 32.0 - site.up)
     split = np.minimum(site.gap - 12.0 * bulk - 2 * PLANE_MM, 20.0)

@@ -37,8 +37,8 @@ class Build:
 
 
 BUILDS: Mapping[Habitus, Build] = {
-    "slim": Build((34.0, 21.0, 17.0), 8.0, 17.0, -8.0, (22.0, 20.0)),
-    "average": Build((46.0, 31.0, 26.5), 18.0, 29.0, 4.0, (33.0, 26.0)),
+    "slim": Build((34.0, 21.0, 17.0), 8.0, 17.0, -8.0, (26.0, 22.0)),
+    "average": Build((46.0, 31.0, 26.5), 18.0, 29.0, 4.0, (38.0, 28.0)),
     "obese": Build((66.0, 47.0, 41.0), 37.0, 52.0, 34.0, (58.0, 42.0)),
 }
 SEX_FAT: Mapping[Sex, float] = {"female": 1.0, "male": 0.8}  # of the buttock and thigh; form

@@ -17,7 +17,7 @@ from game.patient.procedural.bearings import Bearings, Site
 from game.patient.procedural.solids import Array
 from game.patient.procedural.tubes import curve, empty, put_tube
 
-PLAQUE_MM = 1.4  # thickness of a plaque; form
+PLAQUE_MM = 1.8  # thickness of a plaque; form
 COVERED = 0.15  # plaques are where the noise is above this: about two fifths of the wall; form
 
 Line = tuple[FloatArray, FloatArray]
