@@ -70,7 +70,7 @@ LAYERS = {
     Structure.GAS: Layer.VOID,
     Structure.METAL: Layer.METAL,
     Structure.BOWEL: Layer.FAT,
-    Structure.URINE: Layer.VOID,
+    Structure.URINE: Layer.FAT,
     Structure.CALCIFICATION: Layer.LIGAMENT,
 }
 KINDS: tuple[tuple[int, ServoKind], ...] = (

@@ -84,7 +84,7 @@ COCCYX_MM = 25.0  # its height, below S5; form
 
 
 def pooled(bones: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
-    """The highest code of each block of `step` voxels; `bones` [x, y, z] a multiple of it."""
+    """The highest code of each block of `step` voxels; the last blocks may be thinner."""
     for axis in range(3):
         bones = np.maximum.reduceat(bones, np.arange(0, bones.shape[axis], step), axis=axis)
     return bones

@@ -46,7 +46,7 @@ def soft_body(
 
     Raises ValueError where sacrum, a hip, a femur or the spine is missing."""
     step = max(1, round(COARSE_MM / spacing))
-    bones = _whole_blocks(bones, step)
+    bones = np.pad(bones, [(0, -bones.shape[0] % step), (0, -bones.shape[1] % step), (0, 0)])
     mm = step * spacing
     coarse = pooled(bones, step)
     centre = np.array(origin) + 0.5 * (step - 1) * spacing  # of the first block
@@ -59,14 +59,6 @@ def soft_body(
     _lay(codes, at, site, trunk, step, traits)
     x, y, z = np.array(origin) - mm * before
     return codes, (float(x), float(y), float(z))
-
-
-def _whole_blocks(bones: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
-    """The volume with its high ends in x and y filled up to whole blocks of `step` voxels, and its
-    last rows in z cut to them."""
-    fill = [(0, -n % step) for n in bones.shape[:2]]
-    whole = bones.shape[2] - bones.shape[2] % step
-    return np.pad(bones[:, :, :whole], [*fill, (0, 0)])
 
 
 def _site(coarse: NDArray[np.uint8], first: FloatArray, middle: float, mm: float) -> Site:

@@ -181,10 +181,22 @@ def _colon(made: Hollow, at: Bearings, site: Site, random: np.random.Generator) 
 
 
 def _small_bowel(made: Hollow, at: Bearings, site: Site, random: np.random.Generator) -> None:
-    """Short bent loops, packed where there is room between brim, belly wall and spine."""
+    """Short bent loops."""
+    for place in _packed(at, random):
+        way, bend = random.normal(size=(2, 3)) * (1.0, 0.7, 0.8)
+        way *= random.uniform(14.0, 24.0) / np.linalg.norm(way)
+        line = curve((place - way, place + 6.0 * bend, place + way))
+        number, radius = made.number(Structure.BOWEL), random.uniform(9.0, 13.0)
+        own = _fill(made, number, line, radius, "small", random)
+        put_tube(made.level, site, line, np.full(len(line), own), made.owner, number)
+
+
+def _packed(at: Bearings, random: np.random.Generator) -> list[FloatArray]:
+    """The loops' places (3,), 21 mm apart or more, between brim, belly wall and spine and, fewer,
+    in the pelvis."""
     middle = np.array([0.0, at.hip_front_y + 22.0, at.endplate_z + 12.0])
     room = np.array([78.0, 32.0, 92.0])
-    kept: list[NDArray[np.float64]] = []
+    kept: list[FloatArray] = []
     for _ in range(LOOPS * 8):
         place = middle + room * random.uniform(-1.0, 1.0, 3)
         if place[2] < at.endplate_z - 20.0:
@@ -192,16 +204,10 @@ def _small_bowel(made: Hollow, at: Bearings, site: Site, random: np.random.Gener
         near = any(np.linalg.norm((place - other) / (1.0, 0.9, 0.8)) < 21.0 for other in kept)
         if near or ((place - middle) ** 2 / room**2).sum() > 1.6:
             continue
-        kept.append(place)
+        kept.append(np.asarray(place))
         if len(kept) == LOOPS:
             break
-    for place in kept:
-        way, bend = random.normal(size=(2, 3)) * (1.0, 0.7, 0.8)
-        way *= random.uniform(14.0, 24.0) / np.linalg.norm(way)
-        line = curve((place - way, place + 6.0 * bend, place + way))
-        number, radius = made.number(Structure.BOWEL), random.uniform(9.0, 13.0)
-        own = _fill(made, number, line, radius, "small", random)
-        put_tube(made.level, site, line, np.full(len(line), own), made.owner, number)
+    return kept
 
 
 def _bladder(

@@ -131,10 +131,12 @@ def _crest(site: Site) -> Array:
 
 
 def _iliacus(at: Bearings, site: Site, medial: Array, bulk: float) -> Array:
-    """On the iliac fossa, before the joint, down to the femoral head."""
+    """On the iliac fossa, before the joint and above the arcuate line, to the femoral head."""
     level = np.minimum(17.0 * bulk - site.gap, medial + 3.0)
     level = np.minimum(level, at.crest[2] - 6.0 - site.up)
-    level = np.minimum(level, site.up - at.head[2] - 22.0)
+    share = np.clip((site.back - at.head[1]) / (at.front[-1] - at.head[1]), 0.0, 1.0)
+    arcuate = at.head[2] + 22.0 + share * (at.endplate_z - 8.0 - at.head[2] - 22.0)
+    level = np.minimum(level, 0.8 * (site.up - arcuate))
     brim = at.head[0] - 50.0 + 0.30 * (site.up - at.head[2])
     level = np.minimum(level, site.aside - brim)
     return np.asarray(np.minimum(level, at.front[-1] + 2.0 - site.back), np.float32)

@@ -27,23 +27,25 @@ COVER_MM = 6.0  # no bone comes nearer to the air; form
 class Build:
     """One habitus, mm. `back`: skin to sacrum at 20, 40, 60 % of its height. `fat`: under the skin
     of the buttock. `beside`: beyond the trochanters. `waist`: half breadth above the crests less
-    the iliac wings'. `belly`: before the hip bones' foremost point, at navel and pubis."""
+    the iliac wings'. `deep`: from the buttocks' height to the belly, at navel and pubis; but at
+    least `before` in front of the hip bones."""
 
     back: tuple[float, float, float]
     fat: float
     beside: float
     waist: float
-    belly: tuple[float, float]
+    deep: tuple[float, float]
+    before: float
 
 
 BUILDS: Mapping[Habitus, Build] = {
-    "slim": Build((34.0, 21.0, 17.0), 8.0, 17.0, -8.0, (26.0, 22.0)),
-    "average": Build((46.0, 31.0, 26.5), 18.0, 29.0, 4.0, (38.0, 28.0)),
-    "obese": Build((66.0, 47.0, 41.0), 37.0, 52.0, 34.0, (58.0, 42.0)),
+    "slim": Build((34.0, 21.0, 17.0), 8.0, 17.0, -8.0, (186.0, 178.0), 8.0),
+    "average": Build((46.0, 31.0, 26.5), 18.0, 29.0, 4.0, (207.0, 196.0), 10.0),
+    "obese": Build((66.0, 47.0, 41.0), 37.0, 52.0, 34.0, (242.0, 227.0), 14.0),
 }
 SEX_FAT: Mapping[Sex, float] = {"female": 1.0, "male": 0.8}  # of the buttock and thigh; form
 SHARES = (0.2, 0.4, 0.6)
-VARY = 0.06  # of widths and depths from one person to the next; form
+VARY = 0.04  # of widths, depths and fat from one person to the next; form
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +83,7 @@ def trunk_of(at: Bearings, z: FloatArray, traits: Traits) -> Trunk:
     fat = build.fat * fatter * SEX_FAT[traits.sex]
     return Trunk(
         half=wide * _half_breadth(at, z, build),
-        front=at.hip_front_y - more * _belly(at, z, build),
+        front=np.minimum(heel - more * _depth(at, z, build), at.hip_front_y - build.before),
         seat=seat.astype(float),
         back=back,
         groove=profile((-170.0, -120.0, -85.0, -60.0, 0.0, 60.0), (40.0, 32.0, 9.0, 1.0, 2.0, 5.0))(
@@ -115,10 +117,10 @@ def _half_breadth(at: Bearings, z: FloatArray, build: Build) -> FloatArray:
     ).astype(float)
 
 
-def _belly(at: Bearings, z: FloatArray, build: Build) -> FloatArray:
-    navel, pubis = build.belly
+def _depth(at: Bearings, z: FloatArray, build: Build) -> FloatArray:
+    navel, pubis = build.deep
     knots = (at.pubis[2] - 60.0, at.pubis[2], at.pubis[2] + 40.0, at.crest[2] - 10.0)
-    return profile(knots, (0.5 * pubis, pubis, 0.5 * (pubis + navel), navel))(z).astype(float)
+    return profile(knots, (pubis - 14.0, pubis, 0.5 * (pubis + navel), navel))(z).astype(float)
 
 
 def under_skin(trunk: Trunk, site: Site) -> Array:
