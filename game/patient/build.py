@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from game.geometry.grid import FloatArray, Grid, Point
 from game.patient.cortex import cortex_of
-from game.patient.density import drawn_hounsfield
+from game.patient.density import Levels, drawn_hounsfield
 from game.patient.distance import on_grid
 from game.patient.fracture import crushed_hounsfield, drawn_fractures, fractures_of, stepped
 from game.patient.hazards import hazards_of
@@ -72,12 +72,13 @@ def build(segmentation: Segmentation, traits: Traits | None = None) -> Patient:
         bones, region, fractures = stepped(bones, region, fractures, -anatomy.axes[1], asked.seed)
     with ThreadPoolExecutor(1) as aside:  # its kernels are serial, as all here
         filled = aside.submit(body_of, segmentation, levels, bones, np.zeros(3))
-        cortex = cortex_of(region, bones.grid)
+        cortex = cortex_of(region, bones.grid, asked)
         body = filled.result()
         _lay_disc(body, anatomy.axes, planes)
         surfaces = aside.submit(_surfaces, bones, body)
         spacing = max(segmentation.spacing)
-        hounsfield = _hounsfield(body, anatomy.axes, cortex, bones.grid, fractures, spacing)
+        levels_hu = Levels.of(landmarks, anatomy.axes)
+        hounsfield = _hounsfield(body, levels_hu, cortex, bones.grid, fractures, spacing, asked)
     return Patient(
         name=segmentation.name,
         source=segmentation.source,
@@ -97,22 +98,23 @@ def build(segmentation: Segmentation, traits: Traits | None = None) -> Patient:
         anatomy=anatomy,
         fractures=fractures,
         hazards=hazards_of(bones, landmarks, planes, ribbon, region),
-        notes=segmentation.notes + _assumed(segmentation, landmarks),
+        notes=segmentation.notes + _assumed(segmentation, landmarks, asked.quality),
     )
 
 
 def _hounsfield(
     body: Body,
-    axes: FloatArray,
+    levels: Levels,
     cortex: NDArray[np.float32],
     bone: Grid,
     fractures: Mapping[FractureName, Fracture],
     spacing: float,
+    traits: Traits,
 ) -> NDArray[np.int16]:
     """HU on the body grid: the CT's, with its cortex drawn anew where it is coarse (`spacing` mm),
     or drawn as a whole where there is none."""
     if body.hounsfield is None:
-        drawn = drawn_hounsfield(body, axes, cortex, bone)
+        drawn = drawn_hounsfield(body, levels, cortex, bone, traits)
         sacrum = body.structures == Structure.SACRUM
         return crushed_hounsfield(drawn, body.grid, sacrum, fractures.values())
     return shelled(body, cortex, bone, spacing) if spacing > COARSE_MM else body.hounsfield
@@ -182,11 +184,13 @@ def _sacrum_surface(bones: Bones) -> Surface:
     return surface_of(on_grid(bones.sacrum, bones.grid.origin, step, grid), grid)
 
 
-def _assumed(segmentation: Segmentation, landmarks: Mapping[str, Landmark]) -> tuple[str, ...]:
+def _assumed(
+    segmentation: Segmentation, landmarks: Mapping[str, Landmark], quality: str
+) -> tuple[str, ...]:
     """What the patient does not owe to the source, in words."""
     notes = ["cortical thickness is assumed from the literature (0.5-2 mm by side), not measured"]
     if segmentation.hounsfield is None:
-        notes.append("density is drawn by structure: osteoporosis with alar voids, no CT")
+        notes.append(f"density is drawn by structure: {quality} bone, no CT")
     elif max(segmentation.spacing) > COARSE_MM:
         notes.append(NOTE.format(max(segmentation.spacing)))
     guessed = sorted(name for name, mark in landmarks.items() if mark.estimated)

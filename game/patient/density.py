@@ -1,48 +1,75 @@
 """Hounsfield units where there is no CT: a shell of cortex, trabecular bone by place, soft tissue.
 
-The default patient has the osteoporosis of an insufficiency fracture: healthy trabecular values
-times 44.8 / 105.7, the lumbar ratio of fracture patients to controls (Andresen 2025), and a void of
-negative values in the alae lateral to the foramina, S1-S3 (Wagner 2016); all facts/anatomy.md.
+Trabecular bone has published healthy values by region (Nakamura 2020), scaled by the patient's
+lumbar value, which is drawn for the bone quality: controls 105.7+-27.7, insufficiency fractures
+44.8+-18.3 (Andresen 2025). Below 100 HU in L5 the alae hold voids of negative values lateral to the
+foramina, S1-S3 (Wagner 2016). All facts/anatomy.md. Age and sex act through the quality only: the
+facts give no slope for them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from game.geometry.grid import FloatArray, Grid
-from game.patient.cortex import OTHER_BONES_MM
+from game.patient.cortex import OTHER_BONES_MM, THICKER
 from game.patient.distance import on_grid
-from game.patient.patient import Structure
+from game.patient.patient import Landmark, Structure
 from game.patient.resample import Body
+from game.patient.traits import Quality, Traits
 
-OSTEOPOROSIS = 44.8 / 105.7  # Andresen 2025
-S1_BODY, S2_BODY, ILIUM = 280.0, 192.0, 240.0  # healthy HU, Nakamura 2020; ilium 255 and 230
-LUMBAR_HU = 44.8  # Andresen 2025, fracture patients
+HEALTHY_LUMBAR_HU = 105.7  # Andresen 2025, controls
+# L5, HU: mean, standard deviation, least and most. Mean and SD of Andresen 2025 at both ends, the
+# middle between them; the limits keep normal bone above Wagner's 100 HU and are project choices.
+LUMBAR: Mapping[Quality, tuple[float, float, float, float]] = {
+    "normal": (105.7, 27.7, 100.0, 133.4),
+    "osteopenic": (75.0, 23.0, 66.0, 95.0),
+    "osteoporotic": (44.8, 18.3, 26.5, 63.1),
+}
+VOID_BELOW_HU, VOID_WHOLE_HU = (
+    100.0,
+    60.0,
+)  # of L5: Wagner 2016; below which a void is whole: project choice
+S1_BODY, S2_BODY = 280.0, 192.0  # healthy HU, Nakamura 2020
+S1_ALA, S2_ALA = 103.0, 60.0  # healthy, derived from the same
+S1_ILIUM, S2_ILIUM = 255.0, 230.0  # healthy, Nakamura 2020
+LOW_SACRUM_HU = 60.0  # S3 and below, healthy; as the ala at S2, no better source
+FEMUR_HU = 210.0  # healthy; project choice: near the ilium's
 VOID_HU = -30.0  # "negative": Wagner 2016; the number is a project choice
-LOW_SACRUM_HU = 60.0  # S3 and below; healthy ala at S2 (Nakamura 2020), no better source
-FEMUR_HU = 90.0  # project choice: near the ilium's
-CORTEX_HU = 1100.0  # thin cortex of osteoporosis, below dense bone's 1500; project choice
+VOID_UNDER_MM = (1.5, 4.5)  # below the cortex: where a void begins and is whole; project choice
+CORTEX_HU: Mapping[Quality, float] = {
+    "normal": 1400.0,
+    "osteopenic": 1250.0,
+    "osteoporotic": 1100.0,
+}
+# the thinner, the more porous; dense bone has about 1500; project choices
 TEXTURE_HU = 28.0  # standard deviation of the trabecular texture; project choice
-TEXTURE_MM = 1.0  # its grain (sigma): about a trabecular spacing
+TEXTURE_MM = (0.9, 0.9, 1.8)  # its grain (sigma), longer along the load; project choice
+PATCHES, PATCH_MM = 0.2, 2.5  # share of its variance in broad patches, and their grain
 MOTTLE_HU = 7.0  # standard deviation in soft tissue; project choice
+JOINT_MM = 5.0  # sacrum to hip where cartilage lies between: 2-4 mm [U], and rounding
 TISSUE_HU: Mapping[Structure, float] = {
     Structure.AIR: -1000.0,
     Structure.SKIN: 30.0,
     Structure.FAT: -100.0,
     Structure.MUSCLE: 50.0,
-    Structure.DISC: 80.0,
+    Structure.DISC: 80.0,  # also cartilage
     Structure.GAS: -1000.0,
     Structure.METAL: 3000.0,
+    Structure.BOWEL: 28.0,
+    Structure.URINE: 6.0,
+    Structure.CALCIFICATION: 900.0,
 }  # textbook CT numbers, rounded
 _TILE = 96  # voxels of the texture's repeating block
+_HIPS = (Structure.HIP_LEFT, Structure.HIP_RIGHT)
 _BONES = (
     Structure.SACRUM,
-    Structure.HIP_LEFT,
-    Structure.HIP_RIGHT,
+    *_HIPS,
     Structure.L5,
     Structure.SPINE,
     Structure.FEMUR_LEFT,
@@ -50,76 +77,148 @@ _BONES = (
 )
 
 
+def lumbar_hounsfield(traits: Traits) -> float:
+    """The patient's trabecular HU in L5: drawn by the seed, a template's the mean within limits."""
+    mean, spread, least, most = LUMBAR[traits.quality]
+    if traits.template:
+        return min(max(mean, least), most)
+    drawn = np.random.default_rng([traits.seed, 0x4055]).normal(mean, spread, 64)
+    return float(drawn[(drawn >= least) & (drawn <= most)][0])
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """The sacrum's lengthwise coordinate: `along` (3,), a unit vector from the S1 endplate's centre
+    (the origin) to between the S3 foramina; how far along it the foramina S1-S4 lie, and how far
+    from the midline, mm; `left` (3,) points to the patient's left."""
+
+    along: FloatArray
+    left: FloatArray
+    foramina: FloatArray
+    aside: FloatArray
+
+    @staticmethod
+    def of(landmarks: Mapping[str, Landmark], axes: FloatArray) -> Levels:
+        """From the foramina's centres, LPS mm; `axes` (3, 3) are the patient's own."""
+        left, right = (
+            np.array([landmarks[f"foramen_s{n}_{side}"].point for n in range(1, 5)])
+            for side in ("left", "right")
+        )
+        middle = 0.5 * (left + right)
+        along = middle[2] - (middle[2] @ axes[0]) * axes[0]
+        along /= np.linalg.norm(along)
+        apart = 0.5 * ((left - right) @ axes[0])
+        return Levels(along, axes[0], middle @ along, apart)
+
+
 def drawn_hounsfield(
-    body: Body, axes: FloatArray, cortex: NDArray[np.float32], bone: Grid, seed: int = 1
+    body: Body,
+    levels: Levels,
+    cortex: NDArray[np.float32],
+    bone: Grid,
+    traits: Traits | None = None,
 ) -> NDArray[np.int16]:
-    """HU [x, y, z] on the body grid, whose origin is the S1 endplate's centre; `axes` (3, 3) are
-    the patient's own; `cortex` lies on `bone`. The same seed gives the same texture."""
+    """HU [x, y, z] on the body grid, whose origin is the S1 endplate's centre; `cortex` lies on
+    `bone`. Cartilage is written into the body's structures first. Equal traits give equal HU."""
+    asked = traits or Traits()
+    _lay_cartilage(body)
     table = np.full(max(Structure) + 1, TISSUE_HU[Structure.MUSCLE], np.float32)
     for code, value in TISSUE_HU.items():
         table[code] = value
     hounsfield = table[body.structures]
-    texture = _texture(seed)
-    _add_tiled(hounsfield, texture, (body.structures > Structure.AIR) & (body.depth > 0), MOTTLE_HU)
+    texture = _texture(asked.seed)
+    soft = (body.structures > Structure.AIR) & (body.depth > 0)
+    soft &= body.structures != Structure.GAS
+    _add_tiled(hounsfield, texture, soft, MOTTLE_HU)
     for code in _BONES:
         if code in body.levels:
-            _draw_bone(hounsfield, code, body, axes, cortex, bone, texture)
+            _draw_bone(hounsfield, code, body, levels, (cortex, bone), asked, texture)
     return np.rint(hounsfield).astype(np.int16)
+
+
+def _lay_cartilage(body: Body) -> None:
+    """Writes DISC between sacrum and hip where they come as near as a joint's surfaces."""
+    part, sacrum = body.levels[Structure.SACRUM]
+    at = _slices(body.grid, part)
+    for code in _HIPS:
+        if code not in body.levels:
+            continue
+        own, level = body.levels[code]
+        hip = on_grid(level, own.origin, (own.spacing,) * 3, part)
+        joint = (sacrum > 0) & (hip > 0) & (sacrum + hip < JOINT_MM)
+        body.structures[at][joint] = Structure.DISC
+
+
+def _slices(grid: Grid, part: Grid) -> tuple[slice, ...]:
+    first = np.rint(grid.index_from_point(np.array(part.origin))).astype(int)
+    return tuple(slice(int(f), int(f) + n) for f, n in zip(first, part.shape, strict=True))
 
 
 def _draw_bone(
     hounsfield: NDArray[np.float32],
     code: Structure,
     body: Body,
-    axes: FloatArray,
-    cortex: NDArray[np.float32],
-    bone: Grid,
+    levels: Levels,
+    cortex: tuple[NDArray[np.float32], Grid],
+    traits: Traits,
     texture: NDArray[np.float32],
 ) -> None:
     """Blends shell and marrow over `hounsfield` by the share of each voxel that they fill."""
     part, level = body.levels[code]
-    first = np.rint(body.grid.index_from_point(np.array(part.origin))).astype(int)
-    at = tuple(slice(int(f), int(f) + n) for f, n in zip(first, part.shape, strict=True))
+    at = _slices(body.grid, part)
     near = (level < 0.5 * part.spacing) & (level <= body.depth[at] + 1e-3)
     depth = level[near]
-    shell = np.full(depth.shape, OTHER_BONES_MM, np.float32)
+    shell = np.full(depth.shape, THICKER[traits.quality] * OTHER_BONES_MM, np.float32)
     if code == Structure.SACRUM:
-        step = (bone.spacing,) * 3
-        shell = on_grid(cortex, bone.origin, step, part)[near]
+        thickness, bone = cortex
+        shell = on_grid(thickness, bone.origin, (bone.spacing,) * 3, part)[near]
     half = 0.5 * part.spacing
     inside = np.clip((half - depth) / part.spacing, 0, 1)
     deep = np.clip((half - depth - shell) / part.spacing, 0, 1)
     where = np.nonzero(near)
-    grain = texture[tuple((w + f) % _TILE for w, f in zip(where, first, strict=True))]
-    marrow = _marrow(code, np.stack(where, axis=1) * part.spacing + part.origin, axes)
+    grain = texture[tuple((w + s.start) % _TILE for w, s in zip(where, at, strict=True))]
+    points = np.stack(where, axis=1) * part.spacing + part.origin
+    marrow = marrow_hounsfield(code, points, -depth - shell, levels, lumbar_hounsfield(traits))
     marrow = marrow + TEXTURE_HU * grain
     here = hounsfield[at]
-    here[near] = here[near] * (1 - inside) + CORTEX_HU * (inside - deep) + marrow * deep
+    dense = CORTEX_HU[traits.quality]
+    here[near] = here[near] * (1 - inside) + dense * (inside - deep) + marrow * deep
 
 
-def _marrow(code: Structure, points: FloatArray, axes: FloatArray) -> FloatArray:
-    """Trabecular HU (n,) at LPS points (n, 3), mm, from the S1 endplate's centre."""
+def marrow_hounsfield(
+    code: Structure, points: FloatArray, under: FloatArray, levels: Levels, lumbar: float
+) -> FloatArray:
+    """Trabecular HU (n,) of bone `code` without texture at LPS points (n, 3), mm from the S1
+    endplate's centre, that lie `under` (n,) mm below its cortex, for `lumbar` HU in L5."""
+    ratio = lumbar / HEALTHY_LUMBAR_HU
     if code in (Structure.L5, Structure.SPINE):
-        return np.full(len(points), LUMBAR_HU)
-    if code in (Structure.HIP_LEFT, Structure.HIP_RIGHT):
-        return np.full(len(points), OSTEOPOROSIS * ILIUM)
+        return np.full(len(points), lumbar)
     if code in (Structure.FEMUR_LEFT, Structure.FEMUR_RIGHT):
-        return np.full(len(points), FEMUR_HU)
-    own = points @ axes.T
-    aside, down = np.abs(own[:, 0]), -own[:, 2]
-    body = OSTEOPOROSIS * np.interp(down, [10.0, 45.0], [S1_BODY, S2_BODY])
-    body = np.interp(down, [55.0, 75.0], [1.0, 0.0]) * (body - LOW_SACRUM_HU) + LOW_SACRUM_HU
-    # lateral to the foramina (S1 centres lie 23 mm from the midline, facts), above S3's end
-    share = np.interp(aside, [18.0, 28.0], [0.0, 1.0]) * np.interp(down, [55.0, 75.0], [1.0, 0.0])
-    return np.asarray(body + share * (VOID_HU - body))
+        return np.full(len(points), ratio * FEMUR_HU)
+    down, s = points @ levels.along, levels.foramina
+    bodies = [0.5 * s[0], 0.5 * (s[0] + s[1]), 0.5 * (s[1] + s[2])]  # the middles of S1 to S3
+    if code in _HIPS:
+        return ratio * np.interp(down, bodies[:2], [S1_ILIUM, S2_ILIUM])
+    middle = np.interp(down, bodies, [S1_BODY, S2_BODY, LOW_SACRUM_HU])
+    ala = np.interp(down, bodies[:2], [S1_ALA, S2_ALA])
+    share = np.clip((VOID_BELOW_HU - lumbar) / (VOID_BELOW_HU - VOID_WHOLE_HU), 0.0, 1.0)
+    share = share * np.interp(under, VOID_UNDER_MM, [0.0, 1.0])
+    share = share * np.interp(down, [s[2], s[2] + 10.0], [1.0, 0.0])
+    ala = ratio * ala + share * (VOID_HU - ratio * ala)
+    beside = np.abs(points @ levels.left) - np.interp(down, s, levels.aside)
+    lateral = np.interp(beside, [-6.0, 4.0], [0.0, 1.0])
+    return np.asarray(ratio * middle + lateral * (ala - ratio * middle))
 
 
 def _texture(seed: int) -> NDArray[np.float32]:
-    """A repeating block of smooth noise, mean 0 and standard deviation 1."""
-    noise = np.random.default_rng(seed).standard_normal((_TILE,) * 3).astype(np.float32)
-    smooth = ndimage.gaussian_filter(noise, TEXTURE_MM, mode="wrap")
-    made: NDArray[np.float32] = (smooth / smooth.std()).astype(np.float32)
-    return made
+    """A repeating block of noise, fine grain on broad patches, mean 0 and standard deviation 1."""
+    random = np.random.default_rng([seed, 0x7E])
+    made = np.zeros((_TILE,) * 3, np.float32)
+    for share, grain in ((1.0 - PATCHES, TEXTURE_MM), (PATCHES, (PATCH_MM,) * 3)):
+        noise = random.standard_normal(made.shape, np.float32)
+        smooth = ndimage.gaussian_filter(noise, grain, mode="wrap")
+        made += np.sqrt(share) * (smooth - smooth.mean()) / smooth.std()
+    return np.asarray(made / made.std(), np.float32)
 
 
 def _add_tiled(

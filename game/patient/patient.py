@@ -46,6 +46,9 @@ class Structure(IntEnum):
     DISC = 11
     GAS = 12
     METAL = 13
+    BOWEL = 14  # its content but gas; its wall is MUSCLE
+    URINE = 15
+    CALCIFICATION = 16
 
 
 class Region(IntEnum):

@@ -25,6 +25,7 @@ ABOVE_MM, BELOW_MM = 130.0, 150.0  # of the body grid from S1: a lateral picture
 SKIN_MM = 2.0  # thickness of the skin; project choice
 _S1_BELOW_MM, _S1_ABOVE_MM = 45.0, 15.0  # S1 endplate from the top of the sacrum's label, at most
 _PAD_MM = 9.0  # around a structure's box, so that its distance is seen on both sides
+FINE_MM = 1.6  # a source without a CT whose codes are taken as they are; project choice
 _COARSE_MM = 3.0  # soft tissue is taken at about this step: its borders need no more
 METAL_HU = 1800  # as the importer's
 
@@ -170,7 +171,10 @@ def body_of(
 def _tissue(
     segmentation: Segmentation, hounsfield: NDArray[np.int16] | None, grid: Grid
 ) -> NDArray[np.uint8]:
-    """Soft tissue inside the skin: by Hounsfield at the body grid, else by the muscles' border."""
+    """Soft tissue inside the skin: by Hounsfield at the body grid, else by the source's own codes
+    where it is as fine as the body grid, else by the muscles' border."""
+    if hounsfield is None and max(segmentation.spacing) <= FINE_MM:
+        return _nearest_tissue(segmentation, grid)
     tissue = np.full(grid.shape, Structure.FAT, np.uint8)
     if hounsfield is not None:
         tissue[hounsfield >= FAT_HU] = Structure.MUSCLE
@@ -178,6 +182,22 @@ def _tissue(
         return tissue
     tissue[_coarse_level(segmentation, Structure.MUSCLE, grid) < 0] = Structure.MUSCLE
     return tissue
+
+
+def _nearest_tissue(segmentation: Segmentation, grid: Grid) -> NDArray[np.uint8]:
+    """The code of the source's nearest voxel; bones (which are laid anew), discs, skin and air are
+    taken for what lies beside them, muscle or fat."""
+    table = np.arange(max(Structure) + 1, dtype=np.uint8)
+    table[[*BONE_STRUCTURES, Structure.SACRUM, Structure.DISC]] = Structure.MUSCLE
+    table[[Structure.SKIN, Structure.AIR]] = Structure.FAT
+    rows = [
+        np.clip(np.rint((axis - start) / step), 0, count - 1).astype(int)
+        for axis, start, step, count in zip(
+            grid.axes(), segmentation.origin, segmentation.spacing, segmentation.structures.shape,
+            strict=True,
+        )
+    ]  # fmt: skip
+    return np.asarray(table[segmentation.structures[np.ix_(*rows)]])
 
 
 def _bone_levels(

@@ -69,6 +69,9 @@ LAYERS = {
     Structure.DISC: Layer.LIGAMENT,
     Structure.GAS: Layer.VOID,
     Structure.METAL: Layer.METAL,
+    Structure.BOWEL: Layer.FAT,
+    Structure.URINE: Layer.FAT,
+    Structure.CALCIFICATION: Layer.LIGAMENT,
 }
 KINDS: tuple[tuple[int, ServoKind], ...] = (
     (ENTERED_SKIN, "skin"), (PUNCTURED, "puncture"), (BREACHED, "breach"), (LEFT_BODY, "exit"),

@@ -20,8 +20,7 @@ from game.patient.procedural.body import soft_body
 from game.patient.procedural.draw import draw
 from game.patient.procedural.femur import thigh
 from game.patient.procedural.landmarks import landmarks
-from game.patient.procedural.parameters import Parameters
-from game.patient.procedural.pelvis import axes_of, hip_bone, placed, sacral_bone
+from game.patient.procedural.pelvis import hip_bone, placed, sacral_bone
 from game.patient.procedural.sampling import Bone, part_of, slices_of
 from game.patient.procedural.shaping import parameters_of
 from game.patient.procedural.spine import lumbar, lumbar_landmarks
@@ -32,7 +31,6 @@ from game.patient.traits import Traits
 # the volume's extent, mm from the S1 endplate's centre: L4 to below the lesser trochanters; whole
 # steps of 0.75, 1 and 1.5 mm from the midline, so that a symmetric person has symmetric voxels
 LOW, HIGH = np.array([-192.0, -150.0, -201.0]), np.array([192.0, 126.0, 90.0])
-SOFT_MM = 1.5  # about the step at which soft tissue is drawn; it is read at 3 mm (resample)
 HIPS: Mapping[Side, Structure] = {"left": Structure.HIP_LEFT, "right": Structure.HIP_RIGHT}
 FEMORA: Mapping[Side, Structure] = {"left": Structure.FEMUR_LEFT, "right": Structure.FEMUR_RIGHT}
 
@@ -48,7 +46,6 @@ def procedural(traits: Traits, spacing: float = 0.75) -> Segmentation:
     bent = Bent.of(parameters)
     lattice = _lattice(spacing)
     with ThreadPoolExecutor(2) as two:
-        soft = two.submit(_soft, lattice, parameters, bent)
         sacrum = sacral_bone(parameters, bent)
         poses = placed(traits, measures, parameters.sacral_slope, sacrum)
         both = two.map(lambda side: hip_bone(side, poses[side], sacrum, lattice), SIDES)
@@ -58,36 +55,27 @@ def procedural(traits: Traits, spacing: float = 0.75) -> Segmentation:
         found = {Structure.SACRUM: sacrum, **{HIPS[side]: hips[side] for side in SIDES}}
         found |= {**dict(zip(FEMORA.values(), legs, strict=True)), **column.result()}
         true = two.map(lambda code: _true(found[code], sacrum.grid), HIPS.values())
-        codes = _written(soft.result(), found, lattice)
+        bones = _written(np.zeros(lattice.shape, np.uint8), found, lattice)
+        codes, origin = soft_body(bones, lattice.origin, spacing, traits)
         hip = dict(zip(SIDES, true, strict=True))
     spine = on_grid(found[Structure.L5].field, *found[Structure.L5].place, sacrum.grid)
+    whole = Grid(origin, spacing, (codes.shape[0], codes.shape[1], codes.shape[2]))
     return Segmentation(
         name=f"procedural-{traits.seed}",
         source="procedural",
-        origin=lattice.origin,
+        origin=origin,
         spacing=(spacing, spacing, spacing),
         structures=codes,
         hounsfield=None,
         known={**landmarks(parameters, bent, poses), **lumbar_landmarks(measures, parameters)},
         notes=(f"procedural pelvis, seed {traits.seed}: no real person's anatomy",),
-        solids=Solids(Bones(sacrum.grid, sacrum.field, hip, spine), _levels(found, lattice)),
+        solids=Solids(Bones(sacrum.grid, sacrum.field, hip, spine), _levels(found, whole)),
     )
 
 
 def _lattice(spacing: float) -> Grid:
     x, y, z = (int(n) for n in np.ceil((HIGH - LOW) / spacing) + 1)
     return Grid((float(LOW[0]), float(LOW[1]), float(LOW[2])), spacing, (x, y, z))
-
-
-def _soft(lattice: Grid, parameters: Parameters, bent: Bent) -> NDArray[np.uint8]:
-    """The soft body's codes on the lattice, drawn at about every 1.5 mm."""
-    skip = max(1, round(SOFT_MM / lattice.spacing))
-    thin = soft_body(parameters, bent, *(a[::skip] for a in axes_of(lattice)))
-    at = [
-        np.minimum(np.arange(n) // skip, m - 1)
-        for n, m in zip(lattice.shape, thin.shape, strict=True)
-    ]
-    return np.asarray(thin[at[0]][:, at[1]][:, :, at[2]])
 
 
 def _true(bone: Bone, grid: Grid) -> NDArray[np.float32]:
