@@ -16,6 +16,7 @@ from rich.table import Table
 from game import __version__
 from game.cli.cases import case_of, exposed_at, level_of
 from game.cli.patients import JsonOption, patients
+from game.cli.survey import survey_people
 from game.errors import BadInput
 from game.terminal import print_table, screen, working
 
@@ -51,6 +52,7 @@ class Part(StrEnum):
     CEMENT = "cement"
     FLUOROSCOPY = "fluoroscopy"
     PROCEDURE = "procedure"
+    PATIENT = "patient"
 
 
 class View(StrEnum):
@@ -249,12 +251,20 @@ def xray(
 def bench(
     part: Annotated[list[Part] | None, typer.Argument(help="Which parts; all by default.")] = None,
     patient: PatientOption = None,
+    survey: Annotated[
+        int | None,
+        typer.Option(min=2, help="Instead: how so many generated people stand to the published."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Time the simulator's parts on this machine, beside their budgets.
 
     Example: sacrosim bench cement --json
+    Example: sacrosim bench patient --survey 200
     """
+    if survey is not None:
+        survey_people(survey, as_json)
+        return
     from game.training.bench import PARTS, measure
 
     case = case_of(level_of("both-sides"), patient, 0, None)

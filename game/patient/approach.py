@@ -116,7 +116,7 @@ def path_figures(
     the published measuring, else the joint's own caudal end. Takes a millisecond. Raises
     PatientError where there is no bone behind or before the entry landmarks."""
     left, up = planes["midsagittal"].normal, planes["s1_endplate"].normal
-    margin = landmarks.get(f"piis_{side}", landmarks[f"si_caudal_{side}"]).point
+    margin = (landmarks.get(f"piis_{side}") or landmarks[f"si_caudal_{side}"]).point
     lateral = landmarks[f"s3_lateral_{side}"].point
     entry = _snapped(grid, sacrum, 0.5 * (margin + lateral), axes_from_left(left)[1], side)
     target = ala_target(landmarks, side, left, up)

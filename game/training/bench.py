@@ -6,8 +6,11 @@ are shown and never asserted.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import numpy as np
@@ -15,6 +18,10 @@ from numba import get_num_threads
 
 from game.fluoroscopy.projector import Projector
 from game.fluoroscopy.render import render
+from game.patient import store
+from game.patient.build import build
+from game.patient.procedural import procedural
+from game.patient.traits import Traits
 from game.records.album import Album
 from game.records.session import Session
 from game.simulation import cement
@@ -30,7 +37,7 @@ from game.training.peers import rtk_joseph
 from game.training.rehearsal import rehearse
 
 REPEATS = 3  # pictures per moment and kind, project choice
-PARTS = ("haptics", "simulation", "cement", "fluoroscopy", "procedure")
+PARTS = ("haptics", "simulation", "cement", "fluoroscopy", "procedure", "patient")
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,7 @@ def measure(case: Case, parts: Iterable[str] = PARTS) -> list[Row]:
         "cement": lambda: cement_steps(case, session),
         "fluoroscopy": lambda: fluoroscopy(case, album),
         "procedure": lambda: [procedure(session, took)],
+        "patient": patients,
     }
     return [row for part in parts for row in rows[part]()]
 
@@ -162,6 +170,34 @@ def procedure(session: Session, took: float) -> Row:
     """How many times faster than real time the expert's case ran."""
     speed = len(session) / 60.0 / took
     return Row("procedure", "expert, headless", "x real time", speed, speed, "40")
+
+
+def patients() -> list[Row]:
+    """Generating people cold, and loading them again."""
+    cold, cached = [], []
+    with TemporaryDirectory() as folder:
+        for seed in range(1, REPEATS + 1):
+            began = perf_counter()
+            made = build(procedural(Traits(seed=seed)), Traits(seed=seed))
+            cold.append(perf_counter() - began)
+            place = Path(folder) / str(seed)
+            store.save(made, place)
+            cached.append(_time(lambda p=place: store.load(p)))  # type: ignore[misc]
+    return [
+        _row("patient", "a new patient", cold, "10 000"),
+        _row("patient", "a kept patient", cached, "500"),
+        *_memory(),
+    ]
+
+
+def _memory() -> list[Row]:
+    """The most that this process took so far; no row on a system that does not tell."""
+    if sys.platform == "win32":
+        return []
+    from resource import RUSAGE_SELF, getrusage
+
+    most = getrusage(RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return [Row("patient", "most memory of this process", "MB", most, most, "2000")]
 
 
 def _time(work: Callable[[], object]) -> float:

@@ -167,31 +167,8 @@ def test_foramen_centres(
 def test_landmarks_lie_on_what_they_name(
     pelvis: Segmentation, grid: Grid, depth: NDArray[np.float32], side: Side
 ) -> None:
-    on_bone = np.array([mark(pelvis, f"{name}_{side}") for name in ("si_caudal", "s3_lateral")])
+    on_bone = mark(pelvis, f"s3_lateral_{side}")[None]
     assert np.all(np.abs(grid.sample(depth, on_bone, -9.0)) < 2.0)
-
-
-@pytest.mark.parametrize("side", SIDES)
-def test_long_axis_path(
-    pelvis: Segmentation, grid: Grid, depth: NDArray[np.float32], side: Side
-) -> None:
-    """Entry by the rule, target 13 mm below the endplate and 10 mm lateral of the S1 foramen:
-    length 63.5+-5.7, gap 27.3+-2.1, clearance 4.4+-1.6, bone ahead 5.6+-3.0 (38 real alae)."""
-    margin, rim = mark(pelvis, f"si_caudal_{side}"), mark(pelvis, f"s3_lateral_{side}")
-    assert np.linalg.norm(margin - rim) == pytest.approx(27.3, abs=2.1)
-    _, up = axes_of_s1(pelvis)
-    target = -13.0 * up
-    target[0] = mark(pelvis, f"foramen_s1_{side}")[0] + 10.0 * SIGN[side]
-    behind = 0.5 * (margin + rim) + np.outer(np.arange(40.0, -40.0, -0.1), [0.0, 1.0, 0.0])
-    entry = behind[np.argmax(grid.sample(depth, behind, -9.0) > 0)]
-    length = float(np.linalg.norm(target - entry))
-    assert length == pytest.approx(63.5, abs=5.7)
-    steps = np.arange(0.0, length + 30.0, 0.1)
-    along = entry + np.outer(steps, (target - entry) / length)
-    deep = grid.sample(depth, along, -9.0)
-    ahead = steps[(steps > length) & (deep < 0)][0] - length
-    assert deep[(steps > 8.0) & (steps < length)].min() == pytest.approx(4.4, abs=1.6)
-    assert ahead == pytest.approx(5.6, abs=3.0)
 
 
 def test_left_is_left(pelvis: Segmentation) -> None:

@@ -1,6 +1,7 @@
 """The measures of one person, drawn from the published means and standard deviations.
 
-A measure varies with body size (a tenth of its variance), with its group (`share`) and on its own;
+A length varies with body size (a quarter of its variance), and each measure with its group
+(`share`) and on its own;
 the groups and shares are project choices (assets/morphometry.csv). Deviations beyond 2.3 standard
 deviations are drawn again: such sacra exist, but are not what residents are trained on first.
 """
@@ -14,7 +15,7 @@ import numpy as np
 from game.patient.morphometry import Row, published
 from game.patient.traits import Sex, Traits
 
-SIZE_SHARE = 0.1
+SIZE_SHARE = 0.25  # of the variance of lengths; project choice
 MOST_DEVIATION = 2.3  # project choice
 
 Measures = Mapping[str, float]
@@ -32,8 +33,10 @@ def draw(traits: Traits) -> Measures:
     drawn = {}
     for row in rows:
         own = random.standard_normal(8)
-        common = np.sqrt(SIZE_SHARE) * size + np.sqrt(row.share) * groups[row.group]
-        rest = np.sqrt(1.0 - SIZE_SHARE - row.share)
+        sized = SIZE_SHARE if row.unit == "mm" else 0.0
+        larger = size * np.sign(_mean(row, traits.sex))  # what lies caudal lies further so
+        common = np.sqrt(sized) * larger + np.sqrt(row.share) * groups[row.group]
+        rest = np.sqrt(1.0 - sized - row.share)
         deviations = common + rest * own
         within = np.abs(deviations) <= MOST_DEVIATION
         chosen = (

@@ -72,7 +72,3 @@ class Parameters:
     mammillary: bool = False
     sacralised: bool = False
     limits: tuple[str, ...] = ()  # measures that this sacrum could not take, and why
-
-    # sacroiliac joint: gap 2-4 mm (unverified), auricular height 56.2+-4.6 (PMC5799488)
-    si_gap: float = 3.0
-    si_end: float = 62.0

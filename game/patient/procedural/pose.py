@@ -66,8 +66,8 @@ POSTERIOR: Mapping[Sex, Mapping[str, float]] = {  # of the S1 endplate's centre,
     "male": {"psis": 68.0, "piis": 55.0},  # deviation was given
     "female": {"psis": 66.0, "piis": 48.1},
 }
-WITH_S3 = 0.6  # of how much further S3 lies, the posterior spines do too: the gap between PIIS and S3
-# varies by 2.1 mm alone (facts/procedure.md)
+WITH_S3 = 0.6  # of how much further S3 lies the posterior spines do too: the gap between PIIS
+# and S3 varies by 2.1 mm alone (facts/procedure.md)
 FORM_SD, SIDE_SD = 1.5, 0.5  # mm a point of the model is off, both sides alike and apart; project
 # choices
 GAP, GAP_SD, GAPS = 3.0, 0.35, (2.2, 3.8)  # mm: the SI joint space is 2-4 mm [U]

@@ -25,7 +25,7 @@ SIDES = ((1, "left"), (-1, "right"))
 
 def sacral_landmarks(parameters: Parameters, bent: Bent) -> Mapping[str, Landmark]:
     """Name to landmark of one sacrum: endplate, foramina S1-S4 with both openings and their lateral
-    rims, hiatus, lower end, coccyx, and the lowest place of the sacroiliac joints."""
+    rims, hiatus, lower end and coccyx."""
     slope = np.radians(parameters.sacral_slope)
     ahead = 0.5 * parameters.s1_depth * np.array([0.0, np.cos(slope), np.sin(slope)])
     marks: dict[str, Point] = {
@@ -36,7 +36,6 @@ def sacral_landmarks(parameters: Parameters, bent: Bent) -> Mapping[str, Landmar
     place = _Places(parameters, bent, surfaces(parameters))
     marks |= place.middle()
     for sign, side in SIDES:
-        marks[f"si_caudal_{side}"] = place.si_caudal(sign)
         for level in range(4):
             for name, at in place.foramen(sign, level).items():
                 marks[name.format(n=level + 1, side=side)] = at
@@ -76,14 +75,6 @@ class _Places:
             "s{n}_ventral_lateral_{side}": self._beside(0, front, sign * wide[0]),
             "s{n}_lateral_{side}": self._beside(1, back, sign * wide[1]),
         }
-
-    def si_caudal(self, sign: int) -> Point:
-        """The lowest place of the joint, half-way from front to back of the lateral margin."""
-        s = self.parameters.si_end
-        hand = self.parameters.stretch[0 if sign > 0 else 1]
-        margin = self.reliefs[3].at(-16.0, s) - 2.0
-        p = 0.5 * (self._height(0, margin, s) + self._height(1, margin, s))
-        return self.bent.point(sign * hand * self.reliefs[3].at(p, s), p, s)
 
     def _height(self, which: int, x: float, s: float) -> float:
         return self.reliefs[which].at(abs(x), s)

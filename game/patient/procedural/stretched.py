@@ -22,15 +22,15 @@ SPANS = (46.4, 41.9, 37.9, 36.5)  # mm, taken for the mean form's foramina [M]
 UPPER = 8.0  # mm along the axis that no stretch along changes: the endplate
 CALIBRE = (0.1, 0.2, 0.6, 0.15)  # mm by which a tunnel's narrowest radius exceeds half its calibre,
 # as one sees through: the turn from front to back takes the rest (measured on the template)
-BEHIND = 0.1  # of what an ala lacks in depth is taken from its back, so that its front bounds the
+BEHIND = 0.0  # of what an ala lacks in depth is taken from its back, so that its front bounds the
 # long-axis path as measured (facts/procedure.md: bone ahead 5.6+-3.0 mm)
 AHEAD = 6.0  # mm that the rounding of two smooth surfaces takes off an ala's anterior edge, and the
 # depth at its back that makes up for it (measured on the mean of the 16 sacra: bone ahead 4.2 mm)
 FORWARD = 2.0  # mm by which the alae lie further forward than in the mean form, so that the
 # published path stays in bone
-FORM_CORRIDOR = 23.0  # mm, the mean form's corridor at S1; the 16 real sacra's is 18.8+-4.0
+FORM_CORRIDOR = 22.0  # mm, the mean form's corridor at S1; the 16 real sacra's is 18.8+-4.0
 NOTCH = 0.8  # of what the corridor lacks is taken from the ala's top: more is no real ala's form
-NOTCHES = (-6.0, 7.0)  # mm: a deeper notch would part the ala's depth in two
+NOTCHES = (-3.0, 8.0)  # mm: a deeper notch would part the ala's depth in two
 HIATUS_ROUND = -0.2  # mm by which the canal is measured less deep at the apex (template)
 SPAN = (0.0, 1.2, 1.4, 1.8)  # mm by which what one sees through lies further apart than the
 # tunnels' middles (measured on the template)
@@ -41,7 +41,7 @@ OPEN_SHARE = 0.15  # of what a tunnel is wider, its openings are (project choice
 MARGIN = 14.0  # mm of lateral mass beside the middle of the lower foramina at least (form)
 LEAST_ROOF = 3.5  # mm of bone behind the canal at least (form)
 LEAST_CANAL = 2.5  # mm deep at the hiatus' apex
-LEAST_HIATUS, LEAST_ABOVE = 14.0, 10.0  # mm, of the hiatus, and of its apex below foramen S3
+LEAST_HIATUS, LEAST_ABOVE = 6.0, 10.0  # mm, of the hiatus, and of its apex below foramen S3
 
 Measures = Mapping[str, float]
 
@@ -59,6 +59,7 @@ class Dials:
     body: Row = (0.0, 0.0, 0.0, 0.0)
     ala: Row = (0.0, 0.0)
     half: float = HALF
+    forward: float = FORWARD
     line: float = MEAN.fused_discs[0]
 
 
@@ -83,7 +84,6 @@ def shaped(dials: Dials, measures: Measures) -> Parameters:
         side_s=s, side=_side(dials, measures, np.array(s)),
         fused_discs=(dials.line, *_row(along(MEAN.fused_discs[1:]))),
         s1_height_behind=measures["s1_height_posterior"],
-        si_end=measures["auricular_height"],
     )  # fmt: skip
     return _with_holes(moved, dials, measures)
 
@@ -143,7 +143,7 @@ def _fronts(dials: Dials, x: FloatArray, s: FloatArray) -> tuple[Table, Table]:
 def _backs(dials: Dials, x: FloatArray, s: FloatArray) -> Table:
     """The dorsal surface with the backs of the alae moved backwards."""
     ala = np.interp(x, (24.0, 32.0, 42.0, 54.0), (0.0, 1.0, 1.0, 0.0))[:, None]
-    behind = BEHIND * np.array(dials.ala) - FORWARD
+    behind = BEHIND * np.array(dials.ala) - dials.forward
     aside = np.interp(s, (4.0, 14.0, 30.0, 50.0), (*behind, 0.5 * behind[1], 0.0))
     return tuple(_row(row) for row in np.array(form.BACK) + ala * aside)
 
@@ -207,8 +207,9 @@ def _roofed(parameters: Parameters, canal_s: Row, depth: Row) -> Table:
 
 
 def _opened(mean: Row, wide: list[float], least: Row) -> Row:
-    """Radii of openings: half of a tunnel's greater or lesser width is its openings' too."""
-    return tuple(max(m * (1 + OPEN_SHARE * (w - 1)), r) for m, w, r in zip(mean, wide, least, strict=True))
+    """Radii of openings: `OPEN_SHARE` of a tunnel's greater or lesser width is theirs too."""
+    parts = zip(mean, wide, least, strict=True)
+    return tuple(max(m * (1 + OPEN_SHARE * (w - 1)), r) for m, w, r in parts)
 
 
 def _with_pitch(measures: Measures) -> Row:
