@@ -224,7 +224,8 @@ def _seated(pose: Pose, flank: Flank) -> Pose:
     moved = replace(pose, places=places)
     for n, ((y, z), goal) in enumerate(zip(spots, goals, strict=True)):
         x = _inner_wing(moved, y, z)
-        points[f"joint {n}"] = np.array(moved.model(*(np.float32([c]) for c in (x, y, z))))[:, 0]
+        at = [np.array([c], np.float32) for c in (x, y, z)]
+        points[f"joint {n}"] = np.array(moved.model(at[0], at[1], at[2]), float)[:, 0]
         bend = float(np.clip(goal - x, -MOST_BEND, MOST_BEND))
         places[f"joint {n}"] = moved.app(np.array([x + bend, y, z]))
     return replace(pose, places=places, points=points)
