@@ -26,13 +26,14 @@ _SPINE = ((59.0, 18.0, -92.0), (51.0, 29.5, -104.0))  # of the ischium: base and
 # the mean bone
 # The auricular surface, an ear open behind: (v, w) mm behind and above the S1 endplate's centre, v
 # along the endplate. Where half of 32 real joints (pelvis atlas) have the hip bone within 7 mm of
-# the sacrum, drawn in by RIM_MM, and more where the long-axis path enters; measures AURICULAR_MM
+# the sacrum, drawn in by RIM_MM, and moved up by 7 mm: real joints end some 10 mm above foramen S3
+# (one CT, and si_caudal). Measures AURICULAR_MM
 AURICULAR = (
-    (-13, -29), (-11, -39), (-6, -50), (1, -63), (6, -70), (11, -70), (16, -63), (20, -54),
-    (22, -42), (20, -33), (16, -29), (16, -20), (10, -19), (3, -23), (-7, -26),
+    (-13, -22), (-11, -32), (-6, -43), (1, -56), (6, -63), (11, -63), (16, -56), (20, -47),
+    (22, -35), (20, -26), (16, -22), (16, -13), (10, -12), (3, -16), (-7, -19),
 )  # fmt: skip
 AURICULAR_MM = 52.0
-_MIDDLE = (5.0, -44.0)  # of it: it grows from there
+_MIDDLE = (5.0, -37.0)  # of it: it grows from there
 RIM_MM = 3.0  # beyond the outline the bones are still within 7 mm of each other
 _PAD_MM, _FADE_MM = 6.0, 4.0  # how far the joint surface may stand out of the wing to follow the
 # sacrum's, and over how much that ends at its rim; form

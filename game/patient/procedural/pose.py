@@ -44,7 +44,7 @@ POINTS: Mapping[str, tuple[float, float, float]] = {
 MODEL = {name: np.array(point) for name, point in POINTS.items()}
 # (v, w), mm behind and above the S1 endplate's centre, where the wing is seated on the sacrum: over
 # the auricular surface (hips.AURICULAR)
-SEATS = ((-7.0, -31.0), (12.0, -25.0), (9.0, -43.0), (8.0, -58.0), (17.0, -62.0))
+SEATS = ((-7.0, -25.0), (12.0, -19.0), (9.0, -37.0), (8.0, -52.0), (15.0, -54.0))
 MOST_BEND = 7.0  # mm that the wing is bent there; the joint's own bone fills the rest (form)
 # What makes a female bone of the mean one, mm; the opposite makes a male one. The directions are
 # the textbook's (a wider subpubic angle, tuberosities and spines apart, a lower symphysis and
@@ -83,7 +83,7 @@ class Pose:
 
     `tilt` radian turns the APP's frame into LPS about x; its `points` (3,) lie at `places` (3,)
     of the APP's frame, origin at the S1 endplate's centre, mm; `gap` of the joint, mm; `slope`
-    radian of the endplate in LPS; `auricular` mm, the height of the joint's surface. `points` are the model's."""
+    radian of the endplate in LPS; `auricular` mm, the height of the joint's surface."""
 
     tilt: float
     places: Mapping[str, NDArray[np.float64]]
@@ -224,7 +224,8 @@ def _seated(pose: Pose, flank: Flank) -> Pose:
     moved = replace(pose, places=places)
     for n, ((y, z), goal) in enumerate(zip(spots, goals, strict=True)):
         x = _inner_wing(moved, y, z)
-        points[f"joint {n}"] = np.array(moved.model(*(np.float32([c]) for c in (x, y, z))))[:, 0]
+        at = [np.array([c], np.float32) for c in (x, y, z)]
+        points[f"joint {n}"] = np.array(moved.model(at[0], at[1], at[2]), float)[:, 0]
         bend = float(np.clip(goal - x, -MOST_BEND, MOST_BEND))
         places[f"joint {n}"] = moved.app(np.array([x + bend, y, z]))
     return replace(pose, places=places, points=points)
