@@ -68,6 +68,7 @@ def build(segmentation: Segmentation, traits: Traits | None = None) -> Patient:
     region = region_map(bones, landmarks, planes, ribbon)
     asked = traits or Traits()
     fractures = fractures_of(bones, landmarks, region, drawn_fractures(asked), asked.seed)
+    whole = bones
     if segmentation.source == "procedural":  # an import's bone is what it is
         bones, region, fractures = stepped(bones, region, fractures, -anatomy.axes[1], asked.seed)
     with ThreadPoolExecutor(1) as aside:  # its kernels are serial, as all here
@@ -97,7 +98,7 @@ def build(segmentation: Segmentation, traits: Traits | None = None) -> Patient:
         planes=planes,
         anatomy=anatomy,
         fractures=fractures,
-        hazards=hazards_of(bones, landmarks, planes, ribbon, region),
+        hazards=hazards_of(bones, landmarks, planes, ribbon, region, whole),
         notes=segmentation.notes + _assumed(segmentation, landmarks, asked.quality),
     )
 

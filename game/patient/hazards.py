@@ -83,21 +83,31 @@ def hazards_of(
     planes: Mapping[str, Plane],
     ribbon: Ribbon,
     region: NDArray[np.uint8],
+    whole: Bones | None = None,
 ) -> dict[str, Hazard]:
     """All hazards by name, in the frame of `bones`, LPS mm; `ribbon` unrolls the sacrum before its
-    foramina were opened, `bones` has them open."""
-    solid = np.minimum(np.minimum(bones.hip["left"], bones.hip["right"]), bones.sacrum)
-    frame = Frame(landmarks["s1_endplate_centre"].point, ribbon.frame.axes)
-    site = _Site(bones.grid, solid, frame, planes["s1_endplate"].normal)
+    foramina were opened, `bones` has them open. `whole` are the bones before a fracture moved them:
+    nerves lie on the bone as it is, vessels keep their place in the soft tissue before it."""
+    site = _site(bones, landmarks, planes, ribbon)
+    calm = site if whole is None or whole is bones else _site(whole, landmarks, planes, ribbon)
     canal, foramina = tunnels(ribbon, landmarks)
     tubes = [_thecal_sac(site, canal, landmarks), _rectum(ribbon, landmarks)]
     for number, side in enumerate(SIDES):
         own = foramina[4 * number : 4 * number + 4]
         tubes += [_root(site, region, tunnel, level, side) for level, tunnel in enumerate(own)]
-        brim = _brim(site, joint_points(bones, side), side)
+        joint = joint_points(bones, side)
+        brim = _brim(site, joint, side)
         tubes += _trunk(site, landmarks, side, brim)
-        tubes += _vessels(site, landmarks, side, brim)
+        tubes += _vessels(calm, landmarks, side, brim if calm is site else _brim(calm, joint, side))
     return {tube.name: tube for tube in tubes} | spaces(bones.grid, bones.sacrum, region)
+
+
+def _site(
+    bones: Bones, landmarks: Mapping[str, Landmark], planes: Mapping[str, Plane], ribbon: Ribbon
+) -> _Site:
+    solid = np.minimum(np.minimum(bones.hip["left"], bones.hip["right"]), bones.sacrum)
+    frame = Frame(landmarks["s1_endplate_centre"].point, ribbon.frame.axes)
+    return _Site(bones.grid, solid, frame, planes["s1_endplate"].normal)
 
 
 def spaces(grid: Grid, sacrum: NDArray[np.float32], region: NDArray[np.uint8]) -> dict[str, Hazard]:
