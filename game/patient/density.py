@@ -201,7 +201,7 @@ def marrow_hounsfield(
         return ratio * np.interp(down, bodies[:2], [S1_ILIUM, S2_ILIUM])
     middle = np.interp(down, bodies, [S1_BODY, S2_BODY, LOW_SACRUM_HU])
     ala = np.interp(down, bodies[:2], [S1_ALA, S2_ALA])
-    share = np.clip((VOID_BELOW_HU - lumbar) / (VOID_BELOW_HU - VOID_WHOLE_HU), 0.0, 1.0)
+    share = np.clip((VOID_BELOW_HU - lumbar) / (VOID_BELOW_HU - VOID_WHOLE_HU), 0.0, 1.0) ** 2
     share = share * np.interp(under, VOID_UNDER_MM, [0.0, 1.0])
     share = share * np.interp(down, [s[2], s[2] + 10.0], [1.0, 0.0])
     ala = ratio * ala + share * (VOID_HU - ratio * ala)
