@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -88,21 +88,35 @@ def new_patient(
 
 @patients.command("import")
 def import_patient(
-    folder: Annotated[Path, typer.Argument(help="A CT with labels, or a label map with a mask.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Label maps (MetaImage, NRRD, NIfTI), a CT, DICOM, or meshes.")
+    ],
     out: Annotated[Path | None, typer.Option(help="Keep the patient in this folder.")] = None,
+    totalsegmentator: Annotated[
+        Literal["v1", "v2"] | None,
+        typer.Option(help="Whose label numbers, where the file names none."),
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="A TOML table of any other numbers or file names.")
+    ] = None,
+    space: Annotated[
+        Literal["lps", "ras"] | None, typer.Option(help="Of meshes, where the file names none.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Import a pelvis, and say what was found and what was estimated.
 
     Example: sacrosim patient import scans/pelvis --out patients/one
     """
+    from game.patient.importing import Choices
     from game.patient.store import open_patient, save
     from game.records.results import usable
 
     if out is not None:
         usable(out)
+    choices = Choices(totalsegmentator, labels, space)
     with working(f"importing {folder}"):
-        patient = open_patient(folder)
+        patient = open_patient(folder, choices)
         if out is not None:
             save(patient, out)
     found = {

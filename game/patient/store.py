@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from game import __version__
 from game.patient.build import build
 from game.patient.errors import PatientError
-from game.patient.importing import read_segmentation
+from game.patient.importing import Choices, read_segmentation
 from game.patient.importing.limits import MOST_VOXELS
 from game.patient.pages import FORMAT, arrays_of, page_of, patient_of
 from game.patient.patient import Patient
@@ -162,8 +162,9 @@ def cached(key: str, make: Callable[[], Patient]) -> Patient:
 
 
 def source_key(folder: Path) -> str:
-    """A hex digest of a folder's files, names and bytes."""
-    return _digest(sorted(p for p in folder.iterdir() if p.is_file()))
+    """A hex digest of a folder's files and those of its folders, names and bytes."""
+    inner = (p for p in folder.glob("*/*") if p.is_file())
+    return _digest(sorted([*(p for p in folder.iterdir() if p.is_file()), *inner]))
 
 
 def _code_key() -> str:
@@ -194,16 +195,18 @@ def generated(traits: Traits) -> Patient:
     return build(procedural(traits), traits)
 
 
-def open_patient(path: Path) -> Patient:
-    """The patient in a saved folder, or in a folder to import, through the cache.
+def open_patient(path: Path, choices: Choices | None = None) -> Patient:
+    """The patient in a saved folder, or in a folder to import, through the cache; `choices` are
+    what a person says about a folder to import.
 
     Raises PatientError, one line, where `path` is neither."""
+    choices = choices or Choices()
     if (path / PAGE).is_file():
         return load(path)
     if not path.is_dir():
         raise PatientError(f"{path}: there is no such folder")
     try:
-        key = source_key(path)
+        key = source_key(path) + choices.key()
     except OSError as error:
         raise PatientError(f"{path}: cannot be read ({error.strerror})") from None
-    return cached(key, lambda: build(read_segmentation(path)))
+    return cached(key, lambda: build(read_segmentation(path, choices)))

@@ -25,12 +25,25 @@ S1_BELOW_MM, S1_BELOW_SD = 27.0, 3.0  # S1 foramen under the endplate's centre a
 SCALE_SD = 0.06  # of pitch and of breadth between sacra, facts/anatomy.md [M] (1.9-3.7 of 17-46 mm)
 THIN_MM = 5.0  # thinness that counts as one; project choice
 WANDER_SD = 3.0  # of a single foramen from its place in the row, mm, facts/anatomy.md [M]
-DORSAL_HALF_MM = 3.65  # half the width of a posterior foramen (S2, 7.30), facts/anatomy.md
+DORSAL_HALF_MM = (
+    3.83,
+    3.65,
+    3.65,
+    3.65,
+)  # half the width of a posterior foramen: S1 7.66, S2 7.30,
+# facts/anatomy.md; S3 and S4 as S2, project choice
+VENTRAL_HALF_MM = (6.1, 6.55, 5.5, 4.5)  # of an anterior one: 12.23, 13.13, facts; S3, S4: project
+# choice
+S5_BELOW_MM = 13.0  # end of S5 below the S4 foramina: straight length 92.8 (facts/anatomy.md) less
+# S1_BELOW_MM, the pitches and the curve's excess; project choice
+APEX_ABOVE_MM = 5.0  # of the hiatus' apex above them: at S4 in 60.7 % (Abera 2021)
 OPEN_MM = 1.0  # bone left along a ray through an open foramen, at most; project choice
 
 
 def foramina(ribbon: Ribbon, endplate_centre: FloatArray) -> dict[str, Landmark]:
-    """`foramen_s1_left` .. `foramen_s4_right` (mid-tunnel) and `s3_lateral_left`/`_right`."""
+    """Of each foramen `foramen_s1_left` .. `foramen_s4_right` (mid-tunnel), the centres of its
+    openings, `foramen_s1_ventral_left` and `_dorsal_`, and the lateral margins of their rims,
+    `s1_ventral_lateral_left` and `s1_lateral_left` (dorsal)."""
     thinness = _thinness(ribbon)
     row = _row(ribbon, thinness, float(ribbon.locate(endplate_centre[None])[0, 0]))
     found: dict[str, Landmark] = {}
@@ -39,8 +52,16 @@ def foramina(ribbon: Ribbon, endplate_centre: FloatArray) -> dict[str, Landmark]
         seen = ribbon.read(ribbon.thickness, np.array([t]), np.array([x]))[0] < OPEN_MM
         point = ribbon.point(t, x, _mid_tunnel(ribbon, t, x))
         found[f"foramen_s{level}_{side}"] = Landmark(point, not seen, 2.0 if seen else 4.0)
-        if level == 3:
-            found[f"s3_lateral_{side}"] = _dorsal_margin(ribbon, t, x, seen)
+        for face, surface, half in (
+            ("ventral_", ribbon.ventral, VENTRAL_HALF_MM),
+            ("dorsal_", ribbon.dorsal, DORSAL_HALF_MM),
+        ):
+            mouth = ribbon.point(t, x, _around(ribbon, surface, t, x, half[level - 1]))
+            found[f"foramen_s{level}_{face}{side}"] = Landmark(
+                mouth, not seen, 2.5 if seen else 5.0
+            )
+            rim = f"s{level}_{face.replace('dorsal_', '')}lateral_{side}"
+            found[rim] = _margin(ribbon, surface, t, x, half[level - 1], seen)
     return found
 
 
@@ -92,13 +113,41 @@ def _mid_tunnel(ribbon: Ribbon, t: float, x: float) -> float:
     return float(np.median(middle)) if len(middle) else 0.0
 
 
-def _dorsal_margin(ribbon: Ribbon, t: float, x: float, seen: bool) -> Landmark:
-    """The lateral rim of a foramen where it opens dorsally."""
-    lateral = DORSAL_HALF_MM * np.sign(x)
+def _around(ribbon: Ribbon, surface: FloatArray, t: float, x: float, half: float) -> float:
+    """Median r of a surface on a ring just outside an opening of half-width `half`."""
+    angle = np.arange(0.0, 2 * np.pi, np.pi / 12)
+    ring = _nearest(
+        ribbon, surface, t + (half + 2.0) * np.cos(angle), x + (half + 2.0) * np.sin(angle)
+    )
+    some = ring[np.isfinite(ring)]
+    return float(np.median(some)) if len(some) else _mid_tunnel(ribbon, t, x)
+
+
+def _margin(
+    ribbon: Ribbon, surface: FloatArray, t: float, x: float, half: float, seen: bool
+) -> Landmark:
+    """The lateral rim of a foramen where it opens on a surface, `half` beside its middle."""
+    lateral = half * np.sign(x)
     dt, out = (a.ravel() for a in np.mgrid[-2.0:2.5:1.0, 0.0:3.5:1.0])
-    surface = _nearest(ribbon, ribbon.dorsal, t + dt, x + lateral + np.sign(x) * out)
-    r = float(np.nanmedian(surface)) if np.isfinite(surface).any() else _mid_tunnel(ribbon, t, x)
+    near = _nearest(ribbon, surface, t + dt, x + lateral + np.sign(x) * out)
+    r = float(np.nanmedian(near)) if np.isfinite(near).any() else _mid_tunnel(ribbon, t, x)
     return Landmark(ribbon.point(t, x + lateral, r), not seen, 2.5 if seen else 4.0)
+
+
+def ends(ribbon: Ribbon, landmarks: Mapping[str, Landmark]) -> dict[str, Landmark]:
+    """`sacrum_caudal`, the ventral end of S5, and `hiatus_apex`, estimated on the midline from the
+    S4 foramina: no label parts sacrum and coccyx."""
+    rows = ribbon.locate(np.array([levels(landmarks, side)[3] for side in SIDES]))
+    fourth = float(rows[:, 0].mean())
+    last = float(np.flatnonzero((ribbon.distance < 0).any(axis=(1, 2)))[-1])
+    places = {
+        "sacrum_caudal": (ribbon.ventral, min(fourth + S5_BELOW_MM, last)),
+        "hiatus_apex": (ribbon.dorsal, min(fourth - APEX_ABOVE_MM, last)),
+    }
+    return {
+        name: Landmark(ribbon.point(t, 0.0, _around(ribbon, surface, t, 0.0, 2.0)), True, 8.0)
+        for name, (surface, t) in places.items()
+    }
 
 
 def _nearest(ribbon: Ribbon, image: FloatArray, t: FloatArray, x: FloatArray) -> FloatArray:

@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree
 from game.geometry.grid import FloatArray
 from game.geometry.views import axes_from_left
 from game.patient.distance import surface_points
+from game.patient.errors import PatientError
 from game.patient.patient import SIDES, Side
 from game.patient.segmentation import Bones
 
@@ -51,8 +52,8 @@ def midsagittal(bones: Bones) -> Frame:
     """The frame whose plane best mirrors the sacrum onto itself and each hip onto the other.
 
     Robust least squares over the mirrored surfaces' distances, cut off at 5 mm, from the plane
-    between the hips; superior is the scanner's. Raises ValueError where a hip or the sacrum is not
-    on the grid."""
+    between the hips; superior is the scanner's. Raises PatientError where a hip or the sacrum is
+    not on the grid."""
     sacrum = _sacral_surface(bones)
     hips = {side: _hip_surface(bones, side) for side in SIDES}
     between = hips["left"].points.mean(axis=0) - hips["right"].points.mean(axis=0)
@@ -129,14 +130,14 @@ class PointSurface:
 def _sacral_surface(bones: Bones) -> FloatArray:
     found = np.argwhere(np.abs(bones.sacrum) < 0.5 * bones.grid.spacing).astype(float)
     if len(found) < LEAST_POINTS:
-        raise ValueError(f"the sacrum has {len(found)} surface voxels; need {LEAST_POINTS}")
+        raise PatientError(f"the sacrum has {len(found)} surface voxels; need {LEAST_POINTS}")
     return bones.grid.point_from_index(found[:: max(1, len(found) // MOST_POINTS)])
 
 
 def _hip_surface(bones: Bones, side: Side) -> PointSurface:
     points, normals = hip_points(bones, side)
     if len(points) < LEAST_POINTS:
-        raise ValueError(f"the {side} hip has {len(points)} surface points; need {LEAST_POINTS}")
+        raise PatientError(f"the {side} hip has {len(points)} surface points; need {LEAST_POINTS}")
     step = max(1, len(points) // MOST_POINTS)
     return PointSurface(points[::step], normals[::step])
 

@@ -9,13 +9,14 @@ import numpy as np
 from game.geometry.grid import FloatArray
 from game.geometry.views import Anatomy
 from game.patient.landmarks.endplate import endplate_corners
-from game.patient.landmarks.foramina import foramina
+from game.patient.landmarks.foramina import ends, foramina
 from game.patient.landmarks.frame import Frame, midsagittal, own_frame, unrolled
-from game.patient.landmarks.joint import si_caudal, spines
+from game.patient.landmarks.joint import front, si_caudal, spines
 from game.patient.patient import SIDES, Landmark, Plane, Side
 from game.patient.segmentation import Bones
 
 BELOW_MM, LATERAL_MM = 13.0, 10.0  # of the S1 endplate and of the S1 foramen, facts/procedure.md
+ENDPLATE = {"promontory", "s1_posterior_corner", "s1_endplate_centre"}
 DISC_MM = 10.0  # height of the L5/S1 disc where the labels touch; project choice
 DISC_RANGE_MM = (3.0, 18.0)  # heights of a disc that is seen; project choice
 
@@ -23,16 +24,19 @@ DISC_RANGE_MM = (3.0, 18.0)  # heights of a disc that is seen; project choice
 def find_landmarks(bones: Bones, known: Mapping[str, Landmark]) -> Mapping[str, Landmark]:
     """Name to landmark, in the frame of `bones` (LPS mm); those in `known` are taken as they are.
 
-    Raises PatientError or ValueError where hips, sacrum and spine do not lie as in a pelvis."""
+    Raises PatientError where hips, sacrum and spine do not lie as in a pelvis."""
     frame = own_frame(bones)
-    found = dict(_endplate(bones, frame))
+    found = {} if known.keys() >= ENDPLATE else _endplate(bones, frame)
     found.update(known)
     centre = found["s1_endplate_centre"].point
-    found.update(foramina(unrolled(bones, frame), centre))
+    ribbon = unrolled(bones, frame)
+    found.update(foramina(ribbon, centre))
+    found.update(ends(ribbon, found))
     for side in SIDES:
         caudal = si_caudal(bones, side, frame)
         found[f"si_caudal_{side}"] = caudal
         found.update(spines(bones, side, frame, caudal.point))
+        found.update(front(bones, side, frame))
     found.update(known)
     for side in SIDES:
         found.update(_ala(bones, frame, found, side))

@@ -1,0 +1,195 @@
+"""What a label's number, a file's name or a segment's name stands for.
+
+A `--labels` file is TOML:
+
+    [labels]          # of a label map: value = name
+    1 = "hips"        # both hip bones; the sides are told apart by the midline
+    3 = "sacrum"
+    [files]           # of meshes or one-class volumes: file name = name
+    "bone_07.stl" = "hip_left"
+
+The names are TotalSegmentator's for bones and muscles, and those of `NAMES`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from game.patient.errors import PatientError
+from game.patient.patient import Structure
+
+Version = Literal["v1", "v2"]
+Parts = tuple[Structure, ...]  # a bone; a left and a right one under one label; () is soft tissue
+
+NAMES: Mapping[str, Parts] = {
+    "sacrum": (Structure.SACRUM,),
+    "coccyx": (Structure.SACRUM,),
+    "vertebrae_S1": (Structure.SACRUM,),
+    "vertebrae_L5": (Structure.L5,),
+    "L5": (Structure.L5,),
+    "spine": (Structure.SPINE,),
+    "hips": (Structure.HIP_LEFT, Structure.HIP_RIGHT),
+    "hip_left": (Structure.HIP_LEFT,),
+    "hip_right": (Structure.HIP_RIGHT,),
+    "femora": (Structure.FEMUR_LEFT, Structure.FEMUR_RIGHT),
+    "femur_left": (Structure.FEMUR_LEFT,),
+    "femur_right": (Structure.FEMUR_RIGHT,),
+    "disc": (Structure.DISC,),
+    "muscle": (Structure.MUSCLE,),
+    "body": (Structure.FAT,),
+    "skin": (Structure.FAT,),
+}
+_VERTEBRA = re.compile(r"vertebrae_(C[1-7]|T\d{1,2}|L[1-6])")
+_MUSCLE = re.compile(r"(gluteus_(maximus|medius|minimus)|autochthon|iliopsoas)(_left|_right)?")
+_VESSEL = re.compile(r"(iliac_(artery|vena)(_left|_right)?|aorta|inferior_vena_cava)")
+
+# TotalSegmentator's `total` task: facts/anatomy.md; the vertebrae follow L5 upwards.
+_SHARED = ("gluteus_maximus", "gluteus_medius", "gluteus_minimus", "autochthon", "iliopsoas")
+_SPINE = ("L5", "L4", "L3", "L2", "L1", "T12", "T11", "T10", "T9", "T8", "T7", "T6", "T5")
+
+
+def _total(
+    sacrum: int, spine: int, vessels: int, femur: int, hip: int, muscle: int
+) -> dict[int, str]:
+    found = {sacrum: "sacrum"}
+    found.update({spine + n: f"vertebrae_{name}" for n, name in enumerate(_SPINE)})
+    pairs = ((vessels, "iliac_artery"), (vessels + 2, "iliac_vena"), (femur, "femur"), (hip, "hip"))
+    for first, name in (*pairs, *((muscle + 2 * n, name) for n, name in enumerate(_SHARED))):
+        found.update({first: f"{name}_left", first + 1: f"{name}_right"})
+    return found
+
+
+TOTAL: Mapping[Version, Mapping[int, str]] = {
+    "v1": _total(sacrum=92, spine=18, vessels=51, femur=88, hip=90, muscle=94),
+    "v2": {**_total(sacrum=25, spine=27, vessels=65, femur=75, hip=77, muscle=80),
+           26: "vertebrae_S1"},
+}  # fmt: skip
+# The pelvic label maps known by their files, label.mhd and mask.mhd (their README).
+PELVIC: Mapping[int, str] = {1: "hips", 2: "femora", 3: "sacrum", 4: "spine"} | dict.fromkeys(
+    range(5, 29), "muscle"
+)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a person says about a source that its files do not: the numbering of its labels, and
+    whether meshes are in LPS or RAS."""
+
+    totalsegmentator: Version | None = None
+    labels: Path | None = None
+    space: Literal["lps", "ras"] | None = None
+
+    def key(self) -> str:
+        """What tells these choices from others in a file's name; empty where nothing is said.
+
+        Raises OSError where the table cannot be read."""
+        table = self.labels.read_bytes() if self.labels is not None else b""
+        said = f"{self.totalsegmentator} {self.space}".encode() + table
+        return f"-{hashlib.sha256(said).hexdigest()[:8]}" if self != Choices() else ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A `--labels` file."""
+
+    labels: Mapping[int, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_table(path: Path | None) -> Table:
+    """The table of a `--labels` file; an empty one for None. Raises PatientError, one line."""
+    if path is None:
+        return Table()
+    try:
+        if path.stat().st_size > 100_000:
+            raise PatientError(f"{path.name}: is {path.stat().st_size} bytes; below 1e5 is allowed")
+        page = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        line = str(error).splitlines()[0]
+        raise PatientError(f"{path.name}: cannot be read as a table of labels ({line})") from None
+    if set(page) - {"labels", "files"} or not all(isinstance(v, dict) for v in page.values()):
+        raise PatientError(f"{path.name}: has {', '.join(page)}; allowed: [labels] and [files]")
+    for key, name in (item for part in page.values() for item in part.items()):
+        if not isinstance(name, str) or parts_of(name) is None:
+            raise PatientError(
+                f"{path.name}: {key} is {str(name)[:40]!r}; allowed: {', '.join(NAMES)}, or a name "
+                "of TotalSegmentator's bones and muscles"
+            )
+    values = {}
+    for key, name in page.get("labels", {}).items():
+        if not key.isdecimal() or not 0 < int(key) < 65536:
+            raise PatientError(f"{path.name}: label {key[:20]!r}; whole numbers from 1 are allowed")
+        values[int(key)] = name
+    return Table(values, page.get("files", {}))
+
+
+def parts_of(name: str) -> Parts | None:
+    """The structures that a name stands for; None for one that says nothing here. Vessels and
+    muscles are soft tissue."""
+    if name in NAMES:
+        return NAMES[name]
+    if _VERTEBRA.fullmatch(name):
+        return (Structure.SPINE,)
+    if _MUSCLE.fullmatch(name) or _VESSEL.fullmatch(name):
+        return (Structure.MUSCLE,)
+    return None
+
+
+def is_vessel(name: str) -> bool:
+    """Whether a name is a vessel's."""
+    return _VESSEL.fullmatch(name) is not None
+
+
+def numbered(
+    name: str, own: Mapping[str, int], table: Table, choices: Choices
+) -> tuple[Mapping[int, str], str]:
+    """Label values by number for the map in file `name`, and a note that says where from: the
+    `--labels` table, else the file's `own` names, else the version that was named.
+
+    Raises PatientError where nothing says so: a numbering is never guessed."""
+    if table.labels:
+        return table.labels, f"{name}: labels by the table that was given"
+    known = {code: text for text, code in own.items() if parts_of(text) is not None}
+    if known:
+        return known, f"{name}: labels by the names in the file"
+    if choices.totalsegmentator is not None:
+        version = choices.totalsegmentator
+        return TOTAL[version], f"{name}: labels taken as TotalSegmentator {version}, as was said"
+    raise PatientError(
+        f"{name}: nothing says what its labels stand for; name the numbering by "
+        "--totalsegmentator v1, --totalsegmentator v2 or --labels FILE.toml"
+    )
+
+
+def stem_of(path: Path) -> str:
+    """A file's name without its volume or mesh suffixes."""
+    return re.sub(r"(\.(nii|gz|mhd|mha|nrrd|nhdr|stl|ply|obj|dcm))+$", "", path.name, flags=re.I)
+
+
+def name_of(path: Path, table: Table) -> str | None:
+    """What a one-class file's name says: the table's word, or the name itself."""
+    stem = stem_of(path)
+    return table.files.get(path.name, stem if parts_of(stem) is not None else None)
+
+
+def name_in_words(path: Path, table: Table) -> str | None:
+    """What a mesh file's name says: as `name_of`, else by the words in it (07_left, Sacrum-2)."""
+    name = name_of(path, table)
+    words = set(re.split(r"[^a-z0-9]+", stem_of(path).lower()))
+    if name is not None:
+        return name
+    if "sacrum" in words:
+        return "sacrum"
+    if "l5" in words:
+        return "vertebrae_L5"
+    sides = words & {"left", "right"}
+    if len(sides) == 1 and not words & {"sacroiliac", "joint"}:
+        bone = "femur" if "femur" in words else "hip"
+        return f"{bone}_{sides.pop()}"
+    return None
