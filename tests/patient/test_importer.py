@@ -22,6 +22,7 @@ from game.patient.importing.volumes import label_names, read_volume
 from game.patient.patient import Structure
 from game.patient.procedural import procedural
 from game.patient.segmentation import Segmentation
+from game.patient.traits import Traits
 
 SPACING = (3.0, 3.0, 3.0)
 SAID = Choices(totalsegmentator="v2")
@@ -30,7 +31,7 @@ SAID = Choices(totalsegmentator="v2")
 @cache
 def solids() -> dict[str, NDArray[np.bool_]]:
     """The generated pelvis at 3 mm [x, y, z], LPS."""
-    codes = procedural(0, 3.0).structures
+    codes = procedural(Traits(), 3.0).structures
     code = Structure
     return {
         "sacrum": codes == code.SACRUM, "left": codes == code.HIP_LEFT,
@@ -39,8 +40,8 @@ def solids() -> dict[str, NDArray[np.bool_]]:
     }  # fmt: skip
 
 
-SHAPE = procedural(0, 3.0).structures.shape
-ORIGIN = procedural(0, 3.0).origin
+SHAPE = procedural(Traits(), 3.0).structures.shape
+ORIGIN = procedural(Traits(), 3.0).origin
 
 
 def write(path: Path, values: NDArray[np.generic], spacing: tuple[float, ...] = SPACING) -> None:

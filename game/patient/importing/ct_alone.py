@@ -71,7 +71,7 @@ def _filled(dense: NDArray[np.bool_], step: FloatArray) -> NDArray[np.bool_]:
         holes, _ = ndimage.label(~closed[:, :, k])
         size = np.bincount(holes.ravel()) * step[0] * step[1]
         closed[:, :, k] |= (size < HOLE_MM2)[holes] & (holes > 0)
-    parts, count = ndimage.label(closed)
+    parts, _ = ndimage.label(closed)
     size = np.bincount(parts.ravel()) * float(np.prod(step)) / 1000.0
     size[0] = 0.0
     filled: NDArray[np.bool_] = (size > 20.0)[parts][2:-2, 2:-2, 2:-2]

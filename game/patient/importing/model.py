@@ -21,6 +21,7 @@ from game.patient.patient import Landmark, Structure
 from game.patient.procedural import procedural
 from game.patient.resample import Level, levels_of
 from game.patient.segmentation import Segmentation
+from game.patient.traits import Traits
 
 MODEL_MM = 2.0  # voxels of the model; project choice: its surface is smooth
 POINTS = 700  # of each structure that are fitted; project choice
@@ -55,7 +56,7 @@ class Model:
 @cache
 def model() -> Model:
     """The parametric pelvis that everything is fitted with: the one place that makes it."""
-    made = procedural(0, MODEL_MM)
+    made = procedural(Traits(template=True), MODEL_MM)
     levels = levels_of(made)
     surfaces = {}
     for code, level in levels.items():
