@@ -176,14 +176,12 @@ class Ribbon:
     @cached_property
     def ventral(self) -> FloatArray:
         """r of the first bone along each ray, mm (n, m); NaN where there is none."""
-        bone = self.distance < 0
-        return np.where(bone.any(axis=2), self.along[bone.argmax(axis=2)], np.nan)
+        return _first_bone(self.distance, self.along)
 
     @cached_property
     def dorsal(self) -> FloatArray:
         """r of the last bone along each ray, mm (n, m); NaN where there is none."""
-        bone = self.distance[:, :, ::-1] < 0
-        return np.where(bone.any(axis=2), self.along[::-1][bone.argmax(axis=2)], np.nan)
+        return _first_bone(self.distance[:, :, ::-1], self.along[::-1])
 
     def point(
         self, t: FloatArray | float, x: FloatArray | float, r: FloatArray | float
@@ -212,6 +210,20 @@ class Ribbon:
         """Values of an (n, m) map of this ribbon at t, x (of one shape); held beyond the edge."""
         column = (x - self.across[0]) / (self.across[1] - self.across[0])
         return map_coordinates(image, [t, column], order=1, mode="nearest")
+
+
+def _first_bone(distance: FloatArray, along: FloatArray) -> FloatArray:
+    """Where each ray of `distance` (n, m, k) at `along` (k,) first enters bone, linear between its
+    steps (n, m); NaN where it meets none."""
+    bone = distance < 0
+    inner = bone.argmax(axis=2)
+    outer = np.maximum(inner - 1, 0)
+    deep, shallow = (
+        np.take_along_axis(distance, at[..., None], 2)[..., 0] for at in (inner, outer)
+    )
+    share = np.where(inner > outer, deep / np.minimum(deep - shallow, -1e-6), 0.0)
+    place = along[inner] + share * (along[outer] - along[inner])
+    return np.where(bone.any(axis=2), place, np.nan)
 
 
 def _turn(normals: FloatArray, curve: FloatArray) -> float:
