@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from game import __version__
 from game.patient.build import build
 from game.patient.errors import PatientError
-from game.patient.importing import Choices, read_segmentation
+from game.patient.importing import Choices, files_of, read_segmentation
 from game.patient.importing.limits import MOST_VOXELS
 from game.patient.pages import FORMAT, arrays_of, page_of, patient_of
 from game.patient.patient import Patient
@@ -162,9 +162,8 @@ def cached(key: str, make: Callable[[], Patient]) -> Patient:
 
 
 def source_key(folder: Path) -> str:
-    """A hex digest of a folder's files and those of its folders, names and bytes."""
-    inner = (p for p in folder.glob("*/*") if p.is_file())
-    return _digest(sorted([*(p for p in folder.iterdir() if p.is_file()), *inner]))
+    """A hex digest of the files of a folder to import, names and bytes."""
+    return _digest(files_of(folder))
 
 
 def _code_key() -> str:
@@ -203,8 +202,6 @@ def open_patient(path: Path, choices: Choices | None = None) -> Patient:
     choices = choices or Choices()
     if (path / PAGE).is_file():
         return load(path)
-    if not path.is_dir():
-        raise PatientError(f"{path}: there is no such folder")
     try:
         key = source_key(path) + choices.key()
     except OSError as error:

@@ -6,7 +6,7 @@ in the notes.
 
 from __future__ import annotations
 
-from game.patient.importing.folder import read_segmentation
+from game.patient.importing.folder import files_of, read_segmentation
 from game.patient.importing.names import Choices
 
-__all__ = ["Choices", "read_segmentation"]
+__all__ = ["Choices", "files_of", "read_segmentation"]

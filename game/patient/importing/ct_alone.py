@@ -13,11 +13,14 @@ from scipy import ndimage
 
 from game.geometry.grid import FloatArray
 from game.patient.errors import PatientError
-from game.patient.importing.fit import ENDPLATE, FROM_MODEL, demand_fit, landmarks_by
+from game.patient.importing.fit import ENDPLATE, FROM_MODEL, SURE_MM, demand_fit, landmarks_by
 from game.patient.importing.labels import hounsfield_of, turn_notes, with_ct
 from game.patient.importing.model import FITTED, Apart, Pose, fitted, model, refitted
+from game.patient.importing.sanity import checked
 from game.patient.importing.volumes import Volume
+from game.patient.landmarks import find_landmarks
 from game.patient.patient import Structure
+from game.patient.resample import bones_of, levels_of
 from game.patient.segmentation import Segmentation
 from game.patient.soft_tissue import body_of
 
@@ -58,9 +61,24 @@ def parted_by_model(name: str, ct: Volume) -> Segmentation:
         *notes,
         f"no labels: bone is what is above {BONE_HU} HU, parted by the parametric pelvis, which "
         f"fits within {pose.error:.1f} mm (median; worst tenth {pose.worst:.1f} mm)",
+        "bone that the parametric pelvis lacks, the upper spine and the femora's shafts, is not "
+        "told from soft tissue",
+        "no label names a side: the patient's side is as the scan's axes say, unverified",
     )
-    made = with_ct(name, straight, bones, hounsfield, notes)
-    return replace(made, known=landmarks_by(column, (*FROM_MODEL, *ENDPLATE)))
+    made = checked(with_ct(name, straight, bones, hounsfield, notes))
+    return doubted(replace(made, known=landmarks_by(column, (*FROM_MODEL, *ENDPLATE))), pose)
+
+
+def doubted(made: Segmentation, pose: Pose) -> Segmentation:
+    """`made` with the landmarks found in it, all marked estimated: where the model parted the bone
+    they are no better than its fit."""
+    found = find_landmarks(bones_of(made, levels_of(made)), made.known)
+    least = SURE_MM + pose.error
+    known = {
+        name: replace(mark, estimated=True, uncertainty_mm=max(mark.uncertainty_mm, least))
+        for name, mark in found.items()
+    }
+    return replace(made, known=known)
 
 
 def _filled(dense: NDArray[np.bool_], step: FloatArray) -> NDArray[np.bool_]:

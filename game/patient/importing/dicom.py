@@ -1,48 +1,48 @@
-"""A DICOM CT series and a segmentation object, read by pixels and geometry alone.
+"""A DICOM CT series, read by pixels and geometry alone.
 
 No name, number or date of a patient, study or device is ever read: every file is opened with a list
-of the tags below, and the identifiers of series serve to keep slices apart and go no further.
+of the tags below. The identifiers of series serve to keep slices apart and go no further.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
+from pydicom.pixels import get_decoder
+from pydicom.uid import UID
 
 from game.geometry.grid import FloatArray
 from game.patient.errors import PatientError
-from game.patient.importing.labels import Labels, labels_of
 from game.patient.importing.limits import check_grid
-from game.patient.importing.names import parts_of
 from game.patient.importing.volumes import Volume
 
-_GEOMETRY = ["SOPClassUID", "SeriesInstanceUID", "Modality", "Rows", "Columns", "PixelSpacing",
-             "ImagePositionPatient", "ImageOrientationPatient"]  # fmt: skip
-_PIXELS = ["RescaleSlope", "RescaleIntercept", "BitsAllocated", "BitsStored", "HighBit",
-           "PixelRepresentation", "SamplesPerPixel", "PhotometricInterpretation", "PixelData",
-           "NumberOfFrames"]  # fmt: skip
-_SEGMENTS = ["SegmentSequence", "SharedFunctionalGroupsSequence",
-             "PerFrameFunctionalGroupsSequence", "SegmentationType"]  # fmt: skip
-_SEG = "1.2.840.10008.5.1.4.1.1.66.4"  # Segmentation Storage, DICOM PS3.4 B.5
+GEOMETRY = ("SOPClassUID", "SeriesInstanceUID", "Modality", "Rows", "Columns", "PixelSpacing",
+            "ImagePositionPatient", "ImageOrientationPatient", "NumberOfFrames")  # fmt: skip
+PIXELS = ("RescaleSlope", "RescaleIntercept", "BitsAllocated", "BitsStored", "HighBit",
+          "PixelRepresentation", "SamplesPerPixel", "PhotometricInterpretation", "PixelData",
+          )  # fmt: skip
+_ENHANCED = "1.2.840.10008.5.1.4.1.1.2.1"  # Enhanced CT Image Storage, DICOM PS3.4 B.5
+_NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")  # PS3.5 A.1-A.3
+_DEFLATED = "1.2.840.10008.1.2.1.99"  # PS3.5 A.5: unpacks to any size before it can be judged
 LEAST_SLICES = 10  # of a series that is a volume; project choice: scouts have 1-2
+MOST_SLICE_BYTES = 20_000_000  # of one slice's file; project choice: 2048 x 2048 of 16 bits has 8e6
 EVEN_MM = 0.1  # by which slices may lie off an even spacing; project choice
-MOST_TILT_DEG = 40.0  # of a gantry; CT gantries tilt up to 30
-_DAMAGED = (
-    InvalidDicomError, AttributeError, KeyError, ValueError, TypeError, IndexError, OSError,
-    EOFError, NotImplementedError, RuntimeError, OverflowError, RecursionError, MemoryError,
-)  # fmt: skip  # what pydicom raises on damaged files
+MOST_TILT_DEG = 40.0  # of a gantry; project choice, CT gantries tilt up to 30
+LEAST_TILT_DEG = 0.1  # that is noted; project choice
 
 
 @dataclass(frozen=True, eq=False)
 class Slice:
-    """One file's place: `corner` (3,) the centre of its first pixel, LPS mm; the rows of `axes`
+    """One picture's place: `corner` (3,) the centre of its first pixel, LPS mm; the rows of `axes`
     (2, 3) the directions along a row and down a column; `spacing` down and along, mm."""
 
     path: Path
@@ -50,6 +50,14 @@ class Slice:
     axes: FloatArray
     spacing: tuple[float, float]
     shape: tuple[int, int]
+
+    def alike(self, other: Slice) -> bool:
+        """Whether two pictures have one size, spacing and direction."""
+        return (
+            other.shape == self.shape
+            and np.allclose(other.spacing, self.spacing, atol=1e-4)
+            and np.allclose(other.axes, self.axes, atol=1e-3)
+        )
 
 
 def is_dicom(path: Path) -> bool:
@@ -59,95 +67,153 @@ def is_dicom(path: Path) -> bool:
     return head[128:] == b"DICM" or path.suffix.lower() == ".dcm"
 
 
-def read_dicom(paths: Sequence[Path]) -> tuple[Volume | None, Labels | None]:
-    """The CT, and the labels of a segmentation object, among DICOM files.
+def read_page(path: Path, tags: Sequence[str], most_bytes: int) -> Any:
+    """The named tags of a file, and nothing else of it.
 
-    Raises PatientError where a file is damaged, several series are mixed, slices are missing."""
-    series: dict[str, list[Slice]] = {}
-    segments: list[Path] = []
-    for path in paths:
-        page = _page(path, _GEOMETRY)
-        if str(page.get("SOPClassUID", "")) == _SEG:
-            segments.append(path)
-        elif page.get("Modality") == "CT" and "ImagePositionPatient" in page:
-            series.setdefault(str(page.get("SeriesInstanceUID", "")), []).append(_slice(path, page))
-    long = [files for files in series.values() if len(files) >= LEAST_SLICES]
-    if len(long) > 1 or len(segments) > 1:
-        counts = " and ".join(str(len(files)) for files in long)
-        raise PatientError(
-            f"{paths[0].parent.name}: {len(long)} CT series ({counts} slices) and {len(segments)} "
-            "segmentation(s) are mixed in it; at most one of each is read"
-        )
-    if not long and not segments:
-        raise PatientError(
-            f"{paths[0].parent.name}: has no CT series of {LEAST_SLICES} slices or more"
-        )
-    ct = _volume(long[0]) if long else None
-    return ct, (_segmented(segments[0], ct) if segments else None)
-
-
-def _page(path: Path, tags: list[str]) -> Any:
-    """The named tags of a file, and nothing else of it."""
-    try:
-        page = pydicom.dcmread(path, force=path.suffix.lower() == ".dcm", specific_tags=tags)
+    Raises PatientError for a file that is damaged, larger than `most_bytes` or packed in a way that
+    is not read."""
+    size = path.stat().st_size
+    if size > most_bytes:
+        raise PatientError(f"{path.name}: is {size} bytes; at most {most_bytes} are read")
+    whole = "PixelData" in tags
+    with unhurt(path):
+        if _syntax(path) == _DEFLATED:
+            raise PatientError(f"{path.name}: is deflated DICOM; uncompressed or RLE is read")
+        page = pydicom.dcmread(
+            path, force=path.suffix.lower() == ".dcm", specific_tags=list(tags),
+            stop_before_pixels=not whole,
+        )  # fmt: skip
         page.remove_private_tags()
-    except _DAMAGED as error:
-        raise _damaged(path, error) from None
+        if whole:
+            _demand_decoder(path, UID(page.file_meta.get("TransferSyntaxUID", _NATIVE[0])))
     return page
 
 
-def _damaged(path: Path, error: BaseException) -> PatientError:
-    return PatientError(
-        f"{path.name}: is damaged, or DICOM of a kind not read ({type(error).__name__})"
-    )
-
-
-def _slice(path: Path, page: Any) -> Slice:
+@contextmanager
+def unhurt(path: Path) -> Iterator[None]:
+    """Whatever a parser raises on a hostile file becomes one PatientError; what it would print of
+    the file's values is not shown."""
     try:
-        corner = np.array([float(v) for v in page.ImagePositionPatient])
-        axes = np.array([float(v) for v in page.ImageOrientationPatient]).reshape(2, 3)
-        down, along = (float(v) for v in page.PixelSpacing)
-        shape = int(page.Rows), int(page.Columns)
-    except _DAMAGED as error:
-        raise _damaged(path, error) from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except PatientError:
+        raise
+    except Exception as error:  # noqa: BLE001  # pydicom raises anything on hostile files
+        raise PatientError(
+            f"{path.name}: is damaged, or DICOM of a kind not read ({type(error).__name__})"
+        ) from None
+
+
+def _syntax(path: Path) -> str:
+    with path.open("rb") as stream:
+        if stream.read(132)[128:] != b"DICM":
+            return _NATIVE[0]
+    return str(read_file_meta_info(path).get("TransferSyntaxUID", _NATIVE[0]))
+
+
+def _demand_decoder(path: Path, syntax: UID) -> None:
+    if syntax not in _NATIVE and not get_decoder(syntax).is_available:
+        raise PatientError(
+            f"{path.name}: is compressed ({syntax.name}); uncompressed or RLE is read"
+        )
+
+
+def read_series(slices: Sequence[Path]) -> tuple[Volume | None, tuple[str, ...]]:
+    """The one CT series among DICOM files, Hounsfield units, None where there is none; and notes.
+
+    Raises PatientError where a file is damaged, several series are mixed, slices are missing."""
+    series: dict[str, list[Slice]] = {}
+    passed = 0
+    for path in slices:
+        page = read_page(path, GEOMETRY, MOST_SLICE_BYTES)
+        if str(page.get("SOPClassUID", "")) == _ENHANCED:
+            raise PatientError(
+                f"{path.name}: is an enhanced (multi-frame) CT; one file per slice is read"
+            )
+        if page.get("Modality") == "CT" and "ImagePositionPatient" in page:
+            with unhurt(path):
+                where = slice_of(path, page)
+            series.setdefault(str(page.get("SeriesInstanceUID", "")), []).append(where)
+        else:
+            passed += 1
+    long = [files for files in series.values() if len(files) >= LEAST_SLICES]
+    if len(long) > 1:
+        counts = " and ".join(str(len(files)) for files in long)
+        raise PatientError(
+            f"{slices[0].parent.name}: {len(long)} CT series ({counts} slices) are mixed in it; "
+            "one is read"
+        )
+    passed += sum(len(files) for files in series.values() if len(files) < LEAST_SLICES)
+    notes = (f"{passed} DICOM files that are no slices of a CT were passed over",) if passed else ()
+    if not long:
+        return None, notes
+    volume, more = _volume(long[0])
+    return volume, notes + more
+
+
+def slice_of(path: Path, page: Any) -> Slice:
+    """A picture's place by its tags; PatientError where they are no place."""
+    corner = np.array([float(v) for v in page.ImagePositionPatient])
+    axes = np.array([float(v) for v in page.ImageOrientationPatient]).reshape(2, 3)
+    down, along = (float(v) for v in page.PixelSpacing)
     right = np.abs(axes @ axes.T - np.eye(2)).max()
     if corner.shape != (3,) or not (np.all(np.isfinite(corner)) and right < 1e-3):
         raise PatientError(f"{path.name}: its place in the patient is no place")
-    return Slice(path, corner, axes, (down, along), shape)
+    return Slice(path, corner, axes, (down, along), (int(page.Rows), int(page.Columns)))
 
 
-def _volume(slices: list[Slice]) -> Volume:
+def _volume(slices: list[Slice]) -> tuple[Volume, tuple[str, ...]]:
     """The series in the order of its places, as Hounsfield units."""
     first = slices[0]
     name = first.path.parent.name
     for other in slices[1:]:
-        alike = (
-            other.shape == first.shape
-            and np.allclose(other.spacing, first.spacing, atol=1e-4)
-            and np.allclose(other.axes, first.axes, atol=1e-3)
-        )
-        if not alike:
+        if not first.alike(other):
             raise PatientError(
                 f"{name}: slices of the series differ in size, pixel spacing or direction "
                 f"({first.path.name} and {other.path.name}): series are mixed"
             )
-    normal = np.cross(*first.axes)
-    ordered = sorted(slices, key=lambda s: float(s.corner @ normal))
-    step = _step(name, np.array([s.corner for s in ordered]), normal)
+    ordered, notes = _in_order(name, slices)
+    step, tilt = stepped(name, np.array([s.corner for s in ordered]), np.cross(*first.axes))
+    if tilt > LEAST_TILT_DEG:
+        notes += (f"the gantry was tilted by {tilt:.1f} deg; the scan was straightened",)
     spacing = (first.spacing[1], first.spacing[0], float(np.linalg.norm(step)))
-    check_grid(name, (first.shape[1], first.shape[0], len(ordered)), spacing)
-    values = np.stack([_hounsfield(s) for s in ordered], axis=-1)
+    size = (first.shape[1], first.shape[0], len(ordered))
+    check_grid(name, size, spacing)
+    values = np.empty(size, np.int16)
+    for k, where in enumerate(ordered):
+        values[:, :, k] = _hounsfield(where)
     axes = np.stack([*first.axes, step / spacing[2]], axis=1)
-    return _in_lps(first.path.parent / "DICOM series", values, ordered[0].corner, spacing, axes)
+    source = first.path.parent / "DICOM series"
+    return in_lps(source, values, ordered[0].corner, spacing, axes), notes
 
 
-def _step(name: str, corners: FloatArray, normal: FloatArray) -> FloatArray:
-    """From slice to slice (3,), mm, where they follow one another evenly."""
+def _in_order(name: str, slices: list[Slice]) -> tuple[list[Slice], tuple[str, ...]]:
+    """The slices along their normal; one of those that are there twice, and a note.
+
+    Raises PatientError where two that differ lie at one place."""
+    normal = np.cross(*slices[0].axes)
+    kept: list[Slice] = []
+    for here in sorted(slices, key=lambda s: float(s.corner @ normal)):
+        if not kept or np.abs(here.corner - kept[-1].corner).max() > 0.5 * EVEN_MM:
+            kept.append(here)
+        elif not np.array_equal(_hounsfield(here), _hounsfield(kept[-1])):
+            raise PatientError(
+                f"{name}: {kept[-1].path.name} and {here.path.name} are different slices at one "
+                "place: two series are mixed"
+            )
+    doubled = len(slices) - len(kept)
+    return kept, ((f"{doubled} slices were there twice, alike; one was taken",) if doubled else ())
+
+
+def stepped(name: str, corners: FloatArray, normal: FloatArray) -> tuple[FloatArray, float]:
+    """From slice to slice (3,), mm, where `corners` (n, 3) follow one another evenly, and its angle
+    to the slices' normal, degrees: the gantry's tilt."""
     heights = corners @ normal
     gaps = np.diff(heights)
     usual = float(np.median(gaps))
     if not usual > EVEN_MM:
-        raise PatientError(f"{name}: slices lie at the same place; two series are mixed in one")
+        raise PatientError(f"{name}: the slices do not follow one another: series are mixed")
     worst = int(np.argmax(np.abs(gaps - usual)))
     if abs(gaps[worst] - usual) > max(EVEN_MM, 0.02 * usual):
         what = "missing" if gaps[worst] > usual else "doubled or of another series"
@@ -162,18 +228,17 @@ def _step(name: str, corners: FloatArray, normal: FloatArray) -> FloatArray:
     tilt = np.degrees(np.arccos(np.clip(step @ normal / np.linalg.norm(step), -1.0, 1.0)))
     if tilt > MOST_TILT_DEG:
         raise PatientError(f"{name}: the gantry tilt is {tilt:.0f} deg; at most {MOST_TILT_DEG:g}")
-    return step
+    return step, float(tilt)
 
 
 def _hounsfield(where: Slice) -> NDArray[np.int16]:
     """One slice [along a row, down a column], HU by the file's own rescaling."""
-    page = _page(where.path, [*_GEOMETRY, *_PIXELS])
-    try:
+    page = read_page(where.path, (*GEOMETRY, *PIXELS), MOST_SLICE_BYTES)
+    with unhurt(where.path):
+        if int(page.get("NumberOfFrames") or 1) != 1 or int(page.SamplesPerPixel) != 1:
+            raise PatientError(f"{where.path.name}: holds more than one picture of single numbers")
         raw = page.pixel_array
-        slope = float(page.get("RescaleSlope", 1.0))
-        intercept = float(page.get("RescaleIntercept", 0.0))
-    except _DAMAGED as error:
-        raise _damaged(where.path, error) from None
+        slope, intercept = float(page.RescaleSlope), float(page.RescaleIntercept)
     if raw.shape != where.shape or not (
         np.isfinite(slope) and slope != 0 and np.isfinite(intercept)
     ):
@@ -182,7 +247,7 @@ def _hounsfield(where: Slice) -> NDArray[np.int16]:
     return np.rint(values).astype(np.int16)
 
 
-def _in_lps(
+def in_lps(
     path: Path, values: NDArray[Any], corner: FloatArray, spacing: Sequence[float], axes: FloatArray
 ) -> Volume:
     """A volume whose axes (3, 3), as columns, are turned and flipped to the nearest of LPS."""
@@ -202,87 +267,3 @@ def _in_lps(
     x, y, z = (float(v) for v in origin)
     sx, sy, sz = (float(v) for v in steps)
     return Volume(path, np.ascontiguousarray(values), (x, y, z), (sx, sy, sz), axes)
-
-
-def _segmented(path: Path, ct: Volume | None) -> Labels:
-    """A DICOM SEG's labels on the CT's grid, else on its own."""
-    page = _page(path, [*_GEOMETRY, *_PIXELS, *_SEGMENTS])
-    try:
-        names = {int(s.SegmentNumber): str(s.SegmentLabel) for s in page.SegmentSequence}
-        frames = np.atleast_3d(page.pixel_array) if page.NumberOfFrames > 1 else (
-            page.pixel_array[None])  # fmt: skip
-        places = [_frame(path, page, n) for n in range(len(frames))]
-    except _DAMAGED as error:
-        raise _damaged(path, error) from None
-    known = {code: _plain(name) for code, name in names.items() if parts_of(_plain(name))}
-    grid = ct if ct is not None else _frame_grid(path, [place for _, place in places])
-    codes = np.zeros(grid.values.shape, np.uint16)
-    inverse = np.linalg.inv(grid.direction * grid.spacing)
-    for (number, place), frame in zip(places, frames, strict=True):
-        if number in known:
-            _lay(codes, number, frame.T > 0, place, inverse, np.array(grid.origin))
-    return labels_of(replace(grid, path=path, values=codes), known,
-                     f"{path.name}: DICOM SEG, labels by the segments' names")  # fmt: skip
-
-
-def _plain(label: str) -> str:
-    return label.strip().replace(" ", "_")
-
-
-def _frame(path: Path, page: Any, n: int) -> tuple[int, Slice]:
-    """Segment number and place of one frame."""
-    own, shared = page.PerFrameFunctionalGroupsSequence[n], page.SharedFunctionalGroupsSequence[0]
-    number = int(own.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
-    flat = {
-        "PixelSpacing": _either(own, shared, "PixelMeasuresSequence").PixelSpacing,
-        "ImageOrientationPatient": _either(
-            own, shared, "PlaneOrientationSequence"
-        ).ImageOrientationPatient,
-        "ImagePositionPatient": _either(own, shared, "PlanePositionSequence").ImagePositionPatient,
-        "Rows": page.Rows,
-        "Columns": page.Columns,
-    }
-    made = pydicom.Dataset()
-    for tag, value in flat.items():
-        setattr(made, tag, value)
-    return number, _slice(path, made)
-
-
-def _either(own: Any, shared: Any, name: str) -> Any:
-    return (own if name in own else shared)[name][0]
-
-
-def _frame_grid(path: Path, places: list[Slice]) -> Volume:
-    """An empty volume through a segmentation's own frames."""
-    first = places[0]
-    normal = np.cross(*first.axes)
-    corners = np.unique(np.round([p.corner for p in places], 3), axis=0)
-    corners = corners[np.argsort(corners @ normal)]
-    if len(corners) < LEAST_SLICES:
-        raise PatientError(f"{path.name}: has {len(corners)} slices; at least {LEAST_SLICES}")
-    step = _step(path.name, corners, normal)
-    spacing = (first.spacing[1], first.spacing[0], float(np.linalg.norm(step)))
-    size = (first.shape[1], first.shape[0], len(corners))
-    check_grid(path.name, size, spacing)
-    axes = np.stack([*first.axes, step / spacing[2]], axis=1)
-    return _in_lps(path, np.zeros(size, np.uint8), corners[0], spacing, axes)
-
-
-def _lay(
-    codes: NDArray[np.uint16],
-    number: int,
-    mask: NDArray[np.bool_],
-    place: Slice,
-    inverse: FloatArray,
-    origin: FloatArray,
-) -> None:
-    """Writes one frame's pixels where they lie in `codes`, in place."""
-    index = np.argwhere(mask)
-    points = (
-        place.corner
-        + index[:, :1] * place.spacing[1] * place.axes[0]
-        + index[:, 1:] * place.spacing[0] * place.axes[1]
-    )
-    at = np.rint((points - origin) @ inverse.T).astype(int)
-    inside = np.all((at >= 0) & (at < codes.shape), axis=1)
-    codes[tuple(at[inside].T)] = number

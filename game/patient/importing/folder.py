@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from game.patient.errors import PatientError
 from game.patient.importing.ct_alone import parted_by_model
-from game.patient.importing.dicom import is_dicom, read_dicom
+from game.patient.importing.dicom import LEAST_SLICES, is_dicom, read_series
+from game.patient.importing.dicom_seg import is_segmentation, read_segments
 from game.patient.importing.fit import with_model
-from game.patient.importing.labels import Labels, labels_of, one_class, segmentation_of
+from game.patient.importing.labels import (
+    Labels,
+    demand_same_grid,
+    is_map,
+    labels_of,
+    one_class,
+    segmentation_of,
+)
 from game.patient.importing.meshes import SUFFIXES as MESH_SUFFIXES
 from game.patient.importing.meshes import read_meshes
 from game.patient.importing.names import PELVIC, Choices, Table, name_of, numbered, read_table
@@ -21,6 +28,8 @@ from game.patient.segmentation import Segmentation
 
 MOST_FILES = 20_000  # in a folder; project choice
 PER_CLASS = "segmentations"  # the folder in which TotalSegmentator writes one file per class
+PELVIC_FILES = {"label.mhd", "mask.mhd"}  # of the known pelvic maps, and nothing beside them
+DICOM_NAME = "DICOM import"  # a folder of DICOM files is often called by its patient's name
 
 
 @dataclass(frozen=True)
@@ -32,89 +41,136 @@ class Source:
     dicoms: tuple[Path, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """What a folder of volumes holds: a CT, labels, or both; and notes."""
+
+    ct: Volume | None
+    labels: Labels | None
+    notes: tuple[str, ...] = ()
+
+
 def read_segmentation(folder: Path, choices: Choices | None = None) -> Segmentation:
     """The anatomy in `folder`; scanner LPS mm, axes LPS.
 
     Raises PatientError (one line) where the folder or a file is missing, damaged or no pelvis."""
-    choices = choices or Choices()
+    try:
+        return _read(folder, choices or Choices())
+    except OSError as error:
+        raise PatientError(f"{folder}: cannot be read ({error.strerror or error})") from None
+
+
+def _read(folder: Path, choices: Choices) -> Segmentation:
+    table = read_table(choices.labels)
+    source = _sorted(files_of(folder))
+    if source.meshes and not source.volumes and not source.dicoms:
+        return with_model(checked(read_meshes(folder.name, source.meshes, table, choices)))
+    name = DICOM_NAME if source.dicoms else folder.name
+    scan = _scan(folder, source, table, choices)
+    if source.meshes:
+        count = len(source.meshes)
+        scan = replace(scan, notes=(*scan.notes, f"{count} meshes beside the scan: passed over"))
+    if scan.labels is not None:
+        made = segmentation_of(name, scan.labels, scan.ct)
+        return with_model(checked(replace(made, notes=scan.notes + made.notes)))
+    if scan.ct is None:
+        raise PatientError(
+            f"{folder}: has no label map, CT or mesh; read are .nii, .nii.gz, .mhd, .mha, .nrrd, "
+            ".nhdr, DICOM, .stl, .ply and .obj"
+        )
+    if choices.totalsegmentator or choices.labels:
+        raise PatientError(f"{folder}: has no label map, yet its numbering was said")
+    made = parted_by_model(name, scan.ct)
+    return replace(made, notes=scan.notes + made.notes)
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The files of a folder that count, sorted; hidden files and links are passed over.
+
+    Raises PatientError where there is no such folder, or too many files."""
     if not folder.is_dir():
         raise PatientError(f"{folder}: there is no such folder")
-    table = read_table(choices.labels)
-    source = _sorted(folder)
-    if source.meshes and not source.volumes and not source.dicoms:
-        return _finished(read_meshes(folder.name, source.meshes, table, choices))
-    ct, labels = _ct_and_labels(folder, source, table, choices)
-    if labels is not None:
-        return _finished(segmentation_of(folder.name, labels, ct))
-    if ct is not None:
-        return checked(parted_by_model(folder.name, ct))
-    raise PatientError(
-        f"{folder}: has no label map, CT or mesh; read are .nii, .nii.gz, .mhd, .mha, .nrrd, "
-        ".nhdr, DICOM, .stl, .ply and .obj"
-    )
-
-
-def _finished(made: Segmentation) -> Segmentation:
-    return with_model(checked(made))
-
-
-def _sorted(folder: Path) -> Source:
-    """Hidden files and links are passed over."""
-    paths = [p for p in folder.iterdir() if p.is_file() and not p.is_symlink()]
     inner = folder / PER_CLASS
-    if inner.is_dir() and not inner.is_symlink():
-        paths += [p for p in inner.iterdir() if p.is_file() and not p.is_symlink()]
-    if len(paths) > MOST_FILES:
-        raise PatientError(f"{folder}: has {len(paths)} files; at most {MOST_FILES}")
-    paths = sorted(p for p in paths if not p.name.startswith("."))
+    places = [folder, inner] if inner.is_dir() and not inner.is_symlink() else [folder]
+    paths = []
+    for path in (p for place in places for p in place.iterdir()):
+        if path.is_file() and not path.is_symlink() and not path.name.startswith("."):
+            paths.append(path)
+        if len(paths) > MOST_FILES:
+            raise PatientError(f"{folder}: has more than {MOST_FILES} files")
+    return sorted(paths)
+
+
+def _sorted(paths: Sequence[Path]) -> Source:
     volumes = tuple(p for p in paths if p.name.endswith(SUFFIXES))
     meshes = tuple(p for p in paths if p.suffix.lower() in MESH_SUFFIXES)
-    rest = [p for p in paths if p not in volumes and p not in meshes]
-    return Source(volumes, meshes, tuple(p for p in rest if is_dicom(p)))
+    known = {*volumes, *meshes}
+    return Source(volumes, meshes, tuple(p for p in paths if p not in known and is_dicom(p)))
 
 
-def _ct_and_labels(
-    folder: Path, source: Source, table: Table, choices: Choices
-) -> tuple[Volume | None, Labels | None]:
-    if {p.name for p in source.volumes} >= {"label.mhd"} and not table.labels:
-        return None, _pelvic(folder)
-    named = {p: name_of(p, table) for p in source.volumes}
-    single = {path: name for path, name in named.items() if name is not None}
-    volumes = [read_volume(p) for p in source.volumes if p not in single]
-    ct, segments = read_dicom(source.dicoms) if source.dicoms else (None, None)
-    maps = [v for v in volumes if _is_map(v)]
-    cts = [v for v in volumes if not any(v is other for other in maps)]
+def _scan(folder: Path, source: Source, table: Table, choices: Choices) -> Scan:
+    names = {p.name for p in source.volumes}
+    said = table.labels or table.files or choices.totalsegmentator
+    if "label.mhd" in names and names <= PELVIC_FILES and not source.dicoms and not said:
+        return Scan(None, _pelvic(folder))
+    single = {p: name for p in source.volumes if (name := name_of(p, table)) is not None}
+    maps, cts, passed = _volumes(source, single)
+    ct, segments, notes = _dicoms(folder, source.dicoms, table)
     cts += [] if ct is None else [ct]
     found = len(maps) + bool(single) + (segments is not None)
     if len(cts) > 1 or found > 1:
-        names = ", ".join(v.path.name for v in (*maps, *cts)) or folder.name
         raise PatientError(
-            f"{folder}: has {found} label map(s) and {len(cts)} CT(s) among {names[:160]}; at most "
-            "one of each is read"
+            f"{folder}: has {found} label map(s) and {len(cts)} CT(s); at most one of each is read"
         )
+    if passed:
+        notes += (f"{passed} files of other classes were passed over",)
     labels = segments
     if maps:
         values, note = numbered(maps[0].path.name, label_names(maps[0].path), table, choices)
         labels = labels_of(maps[0], values, note)
     elif single:
-        labels = one_class({name: read_volume(path) for path, name in single.items()})
-    return (cts[0] if cts else None), labels
+        labels = one_class(single)
+    return Scan(cts[0] if cts else None, labels, notes)
 
 
-def _is_map(volume: Volume) -> bool:
-    """Whether a volume holds labels: it names them, or has whole numbers from 0 to 255."""
-    if label_names(volume.path):
-        return True
-    return bool(volume.values.min() >= 0 and volume.values.max() <= 255)
+def _volumes(source: Source, single: dict[Path, str]) -> tuple[list[Volume], list[Volume], int]:
+    """The label maps and the CTs among the volumes that are no single class that is known by name,
+    and how many were passed over as single classes of no interest."""
+    maps: list[Volume] = []
+    cts: list[Volume] = []
+    passed = 0
+    for path in source.volumes:
+        if path in single:
+            continue
+        if path.parent.name == PER_CLASS and single:
+            passed += 1
+            continue
+        volume = read_volume(path)
+        if single and volume.values.min() >= 0 and volume.values.max() <= 1:
+            passed += 1
+        else:
+            (maps if is_map(volume) else cts).append(volume)
+        if len(maps) > 1 or len(cts) > 1:
+            break
+    return maps, cts, passed
+
+
+def _dicoms(
+    folder: Path, paths: Sequence[Path], table: Table
+) -> tuple[Volume | None, Labels | None, tuple[str, ...]]:
+    segments = [p for p in paths if is_segmentation(p)]
+    if len(segments) > 1:
+        raise PatientError(f"{folder}: has {len(segments)} DICOM segmentations; one is read")
+    slices = [p for p in paths if p not in segments]
+    ct, notes = read_series(slices) if slices else (None, ())
+    if paths and ct is None and not segments:
+        raise PatientError(f"{folder}: has no DICOM CT series of {LEAST_SLICES} slices or more")
+    return ct, read_segments(segments[0], ct, table) if segments else None, notes
 
 
 def _pelvic(folder: Path) -> Labels:
     """The known label maps: label.mhd, and the body in mask.mhd."""
     label, mask = read_volume(folder / "label.mhd"), read_volume(folder / "mask.mhd")
-    if not label.same_grid(mask):
-        raise PatientError(
-            f"label.mhd and mask.mhd lie on different grids: {label.grid_text()}; "
-            f"{mask.grid_text()}"
-        )
+    demand_same_grid(label, mask)
     labels = labels_of(label, PELVIC, "label.mhd beside mask.mhd: numbering of the pelvic maps")
-    return replace(labels, body=np.asarray(mask.straight(0, 0).values != 0))
+    return replace(labels, body=mask.values != 0)

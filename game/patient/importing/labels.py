@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy import ndimage
 from game.patient.errors import PatientError
 from game.patient.importing.names import NAMES, is_vessel, parts_of
 from game.patient.importing.outline import drawn_body
-from game.patient.importing.volumes import Volume
+from game.patient.importing.volumes import Volume, label_names, read_volume
 from game.patient.patient import Structure
 from game.patient.segmentation import Segmentation
 from game.patient.soft_tissue import body_of, tissue_of_hounsfield, tissue_of_muscles
@@ -21,6 +22,7 @@ from game.patient.soft_tissue import body_of, tissue_of_hounsfield, tissue_of_mu
 METAL_HU = 1800  # project choice: the real CT's bone ends at 1262 HU at 3 mm, its nail begins here
 HOUNSFIELD = (-1024, 3071)  # 12-bit CT; values beyond are set to these ends
 MOST_LABEL = 65_535  # project choice
+MOST_CLASSES = 256  # different values of a label map; project choice: a CT has more
 _PAIRS = (
     (Structure.HIP_LEFT, Structure.HIP_RIGHT),
     (Structure.FEMUR_LEFT, Structure.FEMUR_RIGHT),
@@ -50,36 +52,41 @@ def labels_of(volume: Volume, names: Mapping[int, str], note: str) -> Labels:
     Raises PatientError for values that are no whole numbers from 0 to 65535, and where a bone that
     is needed has none."""
     values = _whole(volume)
-    present = [int(code) for code in np.flatnonzero(np.bincount(values.ravel()))]
-    size = present[-1] + 1
-    lookup, inside = np.zeros(size, np.uint8), np.zeros(size, bool)
+    present = np.flatnonzero(_seen(values))
+    size = int(present[-1]) + 1
+    lookup = np.zeros(size, np.uint8)
     pairs, found = set[Structure](), set[Structure]()
-    for code in (c for c in present if c in names):
+    for code in (int(c) for c in present if c in names):
         parts = parts_of(names[code]) or ()
-        inside[code] = bool(parts)
         found |= set(parts)
         if parts and parts != NAMES["body"]:
             lookup[code] = parts[0]
         if len(parts) == 2:
             pairs.add(parts[0])
     _demand(volume.path.name, found, names)
-    body = inside[values] if Structure.FAT in found else None
-    told = {names[c] for c in present if c in names}
+    body = values > 0 if Structure.FAT in found else None
+    told = {names[c] for c in present.tolist() if c in names}
     notes = (note, *_vessels(told))
     return Labels(replace(volume, values=lookup[values]), frozenset(pairs), body, notes)
 
 
-def one_class(volumes: Mapping[str, Volume]) -> Labels:
-    """The map of volumes that each hold one class (above 0), by name; bones win over soft tissue.
+def one_class(files: Mapping[Path, str]) -> Labels:
+    """The map of volume files that each hold one class (above 0), by name; bones win over soft
+    tissue. One file is in memory at a time.
 
     Raises PatientError where their grids differ, or a bone that is needed is missing."""
-    first = next(iter(volumes.values()))
-    codes = np.zeros(first.values.shape, np.uint8)
-    body, pairs, found = None, set[Structure](), set[Structure]()
-    soft_first = sorted(volumes, key=lambda name: (parts_of(name) or ())[:1] in _BONE_PARTS)
-    for name in soft_first:
-        volume, parts = volumes[name], parts_of(name) or ()
+    first: Volume | None = None
+    codes, body = np.empty(0, np.uint8), None
+    pairs, found = set[Structure](), set[Structure]()
+    soft_first = sorted(files, key=lambda path: (parts_of(files[path]) or ())[:1] in _BONE_PARTS)
+    for path in soft_first:
+        volume, parts = read_volume(path), parts_of(files[path]) or ()
+        if first is None:
+            codes = np.zeros(volume.values.shape, np.uint8)
+            first = replace(volume, values=codes)
         demand_same_grid(first, volume)
+        if _seen(_whole(volume))[1:].sum() > 1:
+            raise PatientError(f"{path.name}: holds several labels; a file of one class holds one")
         mine = volume.values > 0
         if not mine.any():
             continue
@@ -90,9 +97,31 @@ def one_class(volumes: Mapping[str, Volume]) -> Labels:
             codes[mine] = parts[0]
         if len(parts) == 2:
             pairs.add(parts[0])
-    _demand(first.path.parent.name, found, dict(enumerate(volumes)))
-    notes = ("one file per class, labels by the files' names", *_vessels(set(volumes)))
-    return Labels(replace(first, values=codes), frozenset(pairs), body, notes)
+    if first is None:
+        raise PatientError("there is no file of one class")
+    _demand(first.path.parent.name, found, {})
+    notes = ("one file per class, labels by the files' names", *_vessels(set(files.values())))
+    return Labels(first, frozenset(pairs), body, notes)
+
+
+def is_map(volume: Volume) -> bool:
+    """Whether a volume holds labels: its file names them, or it has few values, all whole numbers
+    from 0 up; a CT has air below 0."""
+    if label_names(volume.path):
+        return True
+    values = volume.values
+    if not (values.min() >= 0 and values.max() <= MOST_LABEL):
+        return False
+    whole = values.dtype.kind in "iu" or bool(np.all(values == np.rint(values)))
+    return whole and int(_seen(values.astype(np.uint16)).sum()) <= MOST_CLASSES
+
+
+def _seen(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether each whole number from 0 to MOST_LABEL stands in `values` (65536,)."""
+    seen = np.zeros(MOST_LABEL + 1, bool)
+    for layer in values:
+        seen[layer] = True
+    return seen
 
 
 def _whole(volume: Volume) -> NDArray[Any]:

@@ -25,6 +25,7 @@ from game.patient.errors import PatientError
 from game.patient.patient import Structure
 
 Version = Literal["v1", "v2"]
+MOST_TABLE = 100_000  # bytes of a --labels file; project choice
 Parts = tuple[Structure, ...]  # a bone; a left and a right one under one label; () is soft tissue
 
 NAMES: Mapping[str, Parts] = {
@@ -88,10 +89,11 @@ class Choices:
     def key(self) -> str:
         """What tells these choices from others in a file's name; empty where nothing is said.
 
-        Raises OSError where the table cannot be read."""
-        table = self.labels.read_bytes() if self.labels is not None else b""
-        said = f"{self.totalsegmentator} {self.space}".encode() + table
-        return f"-{hashlib.sha256(said).hexdigest()[:8]}" if self != Choices() else ""
+        Raises PatientError where the table cannot be read."""
+        if self == Choices():
+            return ""
+        said = f"{self.totalsegmentator} {self.space} {read_table(self.labels)}"
+        return f"-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True)
@@ -106,9 +108,11 @@ def read_table(path: Path | None) -> Table:
     """The table of a `--labels` file; an empty one for None. Raises PatientError, one line."""
     if path is None:
         return Table()
+    if not path.is_file():
+        raise PatientError(f"{path}: there is no such file of labels")
     try:
-        if path.stat().st_size > 100_000:
-            raise PatientError(f"{path.name}: is {path.stat().st_size} bytes; below 1e5 is allowed")
+        if path.stat().st_size > MOST_TABLE:
+            raise PatientError(f"{path.name}: is {path.stat().st_size} bytes; at most {MOST_TABLE}")
         page = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         line = str(error).splitlines()[0]
@@ -141,6 +145,13 @@ def parts_of(name: str) -> Parts | None:
     return None
 
 
+def known_name(text: str) -> str | None:
+    """A free text as a name that stands for something here, None for any other: "Hip left" is
+    hip_left."""
+    plain = re.sub(r"[\s-]+", "_", text.strip())
+    return next((name for name in (plain, plain.lower()) if parts_of(name) is not None), None)
+
+
 def is_vessel(name: str) -> bool:
     """Whether a name is a vessel's."""
     return _VESSEL.fullmatch(name) is not None
@@ -152,19 +163,31 @@ def numbered(
     """Label values by number for the map in file `name`, and a note that says where from: the
     `--labels` table, else the file's `own` names, else the version that was named.
 
-    Raises PatientError where nothing says so: a numbering is never guessed."""
+    Raises PatientError where nothing says so: a numbering is never guessed; and where the version
+    that was named is not the file's."""
     if table.labels:
-        return table.labels, f"{name}: labels by the table that was given"
+        return table.labels, "labels by the table that was given"
+    version = choices.totalsegmentator
     known = {code: text for text, code in own.items() if parts_of(text) is not None}
+    if known and version is not None:
+        _demand_version(name, known, version)
     if known:
-        return known, f"{name}: labels by the names in the file"
-    if choices.totalsegmentator is not None:
-        version = choices.totalsegmentator
-        return TOTAL[version], f"{name}: labels taken as TotalSegmentator {version}, as was said"
+        return known, "labels by the names in the file"
+    if version is not None:
+        return TOTAL[version], f"labels taken as TotalSegmentator {version}, as was said"
     raise PatientError(
         f"{name}: nothing says what its labels stand for; name the numbering by "
         "--totalsegmentator v1, --totalsegmentator v2 or --labels FILE.toml"
     )
+
+
+def _demand_version(name: str, known: Mapping[int, str], version: Version) -> None:
+    for code, text in TOTAL[version].items():
+        if known.get(code, text) != text:
+            raise PatientError(
+                f"{name}: names its label {code} {known[code]}; in TotalSegmentator {version} it "
+                f"is {text}: leave out --totalsegmentator {version}"
+            )
 
 
 def stem_of(path: Path) -> str:
@@ -174,8 +197,7 @@ def stem_of(path: Path) -> str:
 
 def name_of(path: Path, table: Table) -> str | None:
     """What a one-class file's name says: the table's word, or the name itself."""
-    stem = stem_of(path)
-    return table.files.get(path.name, stem if parts_of(stem) is not None else None)
+    return table.files.get(path.name) or known_name(stem_of(path))
 
 
 def name_in_words(path: Path, table: Table) -> str | None:

@@ -17,7 +17,10 @@ LEAST_SACRUM_ML = 60.0  # project choice: a third of a small real sacrum (facts:
 LEAST_HIP_ML = 60.0  # project choice, the same for one hip bone
 LEAST_HEIGHT_MM = 55.0  # of a sacrum from top to bottom: S1-S3 of the real ones have 65 and more
 LEAST_HALF = 0.6  # of the smaller half of a sacrum against the larger one; project choice
-LEAST_ACROSS = 0.8  # cosine between the line from hip to hip and the left: 37 deg; project choice
+MOST_TURN_DEG = 37.0  # between the line from hip to hip and the left; project choice
+SMALL_TURN_DEG = 5.0  # up to which such a turn is not worth a note; project choice
+SACRUM_HU = (-100.0, 900.0)  # median of a labelled sacrum; project choice around 60-280 (facts):
+# values that were stored without their offset lie 1024 higher
 THICK_MM = 4.0  # slices thicker than this are noted; project choice
 
 
@@ -25,9 +28,13 @@ def checked(made: Segmentation) -> Segmentation:
     """`made` with notes on what it lacks; raises PatientError where it is no whole pelvis, or lies
     turned, upside down, back to front or mirrored."""
     centre = _centres(made)
-    _demand_posture(made.name, centre)
+    turn = _demand_posture(made.name, centre)
     _demand_whole(made, centre)
-    return replace(made, notes=made.notes + _shortcomings(made))
+    _demand_hounsfield(made)
+    notes = made.notes
+    if turn > SMALL_TURN_DEG:
+        notes += (f"the patient lay turned by {turn:.0f} deg in the scan",)
+    return replace(made, notes=notes + _shortcomings(made))
 
 
 def _centres(made: Segmentation) -> Mapping[Structure, FloatArray]:
@@ -52,7 +59,8 @@ def _centres(made: Segmentation) -> Mapping[Structure, FloatArray]:
     return found
 
 
-def _demand_posture(name: str, centre: Mapping[Structure, FloatArray]) -> None:
+def _demand_posture(name: str, centre: Mapping[Structure, FloatArray]) -> float:
+    """How far the line from hip to hip lies off the left, degrees."""
     left, right = centre[Structure.HIP_LEFT], centre[Structure.HIP_RIGHT]
     sacrum = centre[Structure.SACRUM]
     spine = centre.get(Structure.L5, centre.get(Structure.SPINE))
@@ -68,9 +76,25 @@ def _demand_posture(name: str, centre: Mapping[Structure, FloatArray]) -> None:
                 f"{name}: {bone} lies {value:.0f} mm {way}; must be above 0: the volume is turned, "
                 "upside down or mirrored"
             )
-    if across[0] < LEAST_ACROSS * float(np.linalg.norm(across)):
-        turn = np.degrees(np.arccos(across[0] / np.linalg.norm(across)))
-        raise PatientError(f"{name}: the pelvis lies turned by {turn:.0f} deg; at most 37 deg")
+    turn = float(np.degrees(np.arccos(across[0] / np.linalg.norm(across))))
+    if turn > MOST_TURN_DEG:
+        raise PatientError(
+            f"{name}: the pelvis lies turned by {turn:.0f} deg; at most {MOST_TURN_DEG:g} deg"
+        )
+    return turn
+
+
+def _demand_hounsfield(made: Segmentation) -> None:
+    """Bone that a CT shows where the labels have the sacrum."""
+    if made.hounsfield is None:
+        return
+    median = float(np.median(made.hounsfield[made.structures == Structure.SACRUM]))
+    low, high = SACRUM_HU
+    if not low <= median <= high:
+        raise PatientError(
+            f"{made.name}: the CT has {median:.0f} HU in the sacrum (median); bone has {low:g} to "
+            f"{high:g} HU: its values are no Hounsfield units, or the labels are another scan's"
+        )
 
 
 def _demand_whole(made: Segmentation, centre: Mapping[Structure, FloatArray]) -> None:
