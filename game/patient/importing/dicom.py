@@ -6,6 +6,7 @@ of the tags below. The identifiers of series serve to keep slices apart and go n
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -78,7 +79,9 @@ def read_page(path: Path, tags: Sequence[str], most_bytes: int) -> Any:
     whole = "PixelData" in tags
     with unhurt(path):
         if _syntax(path) == _DEFLATED:
-            raise PatientError(f"{path.name}: is deflated DICOM; uncompressed or RLE is read")
+            raise PatientError(
+                f"{path.name}: is deflated DICOM; uncompressed, RLE or JPEG 2000 is read"
+            )
         page = pydicom.dcmread(
             path, force=path.suffix.lower() == ".dcm", specific_tags=list(tags),
             stop_before_pixels=not whole,
@@ -91,9 +94,12 @@ def read_page(path: Path, tags: Sequence[str], most_bytes: int) -> Any:
 
 @contextmanager
 def unhurt(path: Path) -> Iterator[None]:
-    """Whatever a parser raises on a hostile file becomes one PatientError; what it would print of
-    the file's values is not shown."""
+    """Whatever a parser raises on a hostile file becomes one PatientError; what it would print or
+    log of the file's values is not shown."""
+    log = logging.getLogger("pydicom")
+    level = log.level
     try:
+        log.setLevel(logging.CRITICAL + 1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
@@ -103,6 +109,8 @@ def unhurt(path: Path) -> Iterator[None]:
         raise PatientError(
             f"{path.name}: is damaged, or DICOM of a kind not read ({type(error).__name__})"
         ) from None
+    finally:
+        log.setLevel(level)
 
 
 def _syntax(path: Path) -> str:
@@ -115,7 +123,7 @@ def _syntax(path: Path) -> str:
 def _demand_decoder(path: Path, syntax: UID) -> None:
     if syntax not in _NATIVE and not get_decoder(syntax).is_available:
         raise PatientError(
-            f"{path.name}: is compressed ({syntax.name}); uncompressed or RLE is read"
+            f"{path.name}: is compressed ({syntax.name}); uncompressed, RLE or JPEG 2000 is read"
         )
 
 
