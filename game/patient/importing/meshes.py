@@ -25,6 +25,8 @@ SUFFIXES = (".stl", ".ply", ".obj")
 MOST_BYTES = 400_000_000  # of a file; project choice: 8 million triangles of binary STL
 VOXEL_MM = 1.0  # project choice: the bone grid has 0.75 mm
 SIZE_MM = (60.0, 600.0)  # of all bones together, longest side; project choice
+MOST_AREA_MM2 = 3e7  # of the boxes of a bone's triangles, widened by a voxel; project choice: a hip
+# bone has 5e4 mm2 of surface, and a million small triangles count 2 mm2 each
 STRAY = 0.1  # of lines through a surface that may enter and not leave it; project choice
 _SPACE = re.compile(rb"SPACE\s*=\s*(LPS|RAS)\b", re.I)
 _HEADER = 2000  # bytes in which SPACE= stands; Slicer writes it in the first lines
@@ -68,13 +70,19 @@ def _space(path: Path, choices: Choices) -> Space:
     """The space that the file's header names, else the one that was said."""
     with path.open("rb") as stream:
         found = _SPACE.search(stream.read(_HEADER))
-    if found:
-        return "lps" if found.group(1).upper() == b"LPS" else "ras"
-    if choices.space is None:
+    if not found:
+        if choices.space is None:
+            raise PatientError(
+                f"{path.name}: its header has no SPACE=LPS or SPACE=RAS; say --space lps or "
+                "--space ras"
+            )
+        return choices.space
+    own: Space = "lps" if found.group(1).upper() == b"LPS" else "ras"
+    if choices.space not in (None, own):
         raise PatientError(
-            f"{path.name}: its header has no SPACE=LPS or SPACE=RAS; say --space lps or --space ras"
+            f"{path.name}: its header says SPACE={own.upper()}; leave out --space {choices.space}"
         )
-    return choices.space
+    return own
 
 
 def _loaded(path: Path) -> tuple[FloatArray, NDArray[np.int64]]:
@@ -144,6 +152,7 @@ def _filled(
     check_grid(name, size, (VOXEL_MM,) * 3)
     codes = np.zeros(size, np.uint8)
     for code, (vertices, faces) in sorted(parts.items()):
+        _demand_area(name, code, vertices, faces)
         inside, stray = _inside((vertices - low) / VOXEL_MM, faces, size)
         if stray > STRAY:
             raise PatientError(
@@ -154,6 +163,20 @@ def _filled(
     x, y, z = (float(v) for v in low)
     grid = Volume(Path(name), codes, (x, y, z), (VOXEL_MM,) * 3, np.eye(3))
     return without_ct(name, grid, codes, None, notes)
+
+
+def _demand_area(
+    name: str, code: Structure, vertices: FloatArray, faces: NDArray[np.int64]
+) -> None:
+    """Raises PatientError where the triangles' boxes cover more than a bone's surface can."""
+    corners = vertices[faces]
+    span = np.sort(np.ptp(corners, axis=1) + VOXEL_MM, axis=1)
+    area = float((span[:, 1] * span[:, 2]).sum())
+    if area > MOST_AREA_MM2:
+        raise PatientError(
+            f"{name}: the triangles of the {code.name.lower().replace('_', ' ')} cover {area:.3g} "
+            f"mm2; at most {MOST_AREA_MM2:.3g} mm2"
+        )
 
 
 def _inside(
