@@ -8,19 +8,22 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
 
 from game.geometry.grid import FloatArray
 from game.patient.distance import surface_points
 from game.patient.errors import PatientError
 from game.patient.importing.model import FITTED, Pose, fitted, model, settled
+from game.patient.landmarks import endplate_landmarks
+from game.patient.landmarks.frame import own_frame
 from game.patient.patient import Landmark, Structure
-from game.patient.resample import levels_of
+from game.patient.resample import bones_of, levels_of
 from game.patient.segmentation import Segmentation
 
 MOST_ERROR_MM = 6.0  # median; twice what real sacra differ from one another (2.96 mm, facts)
 FROM_MODEL = ("sacrum_caudal", "hiatus_apex")  # no label shows them
-ENDPLATE = ("s1_endplate_centre", "s1_posterior_corner", "promontory")  # where there is no spine:
-# the outline of both shows the endplate
+ENDPLATE = ("s1_endplate_centre", "s1_posterior_corner", "promontory")
+FAR_MM = 30.0  # as far as a bone that is not there
 POINTS = 3000  # of each bone's surface; project choice
 SURE_MM = 6.0  # added to the fit's error as a fitted landmark's uncertainty; project choice
 
@@ -31,20 +34,39 @@ def with_model(made: Segmentation) -> Segmentation:
 
     Raises PatientError where the fit is bad: it is no pelvis, or its parts are mislabelled."""
     pose, sacrum = fitted_to(made)
-    notes: tuple[str, ...] = (
-        *made.notes,
+    note = (
         f"the parametric pelvis fits its bones within {pose.error:.1f} mm (median; worst tenth "
-        f"{pose.worst:.1f} mm)",
+        f"{pose.worst:.1f} mm)"
     )
-    structures = made.structures
-    names: tuple[str, ...] = FROM_MODEL
-    if not np.isin((Structure.L5, Structure.SPINE), structures).any():
-        structures = structures.copy()
-        _draw(structures, made, sacrum, Structure.L5)
-        names = (*names, *ENDPLATE)
-        notes += ("L5 is not in the source: it is the parametric one, as fitted",)
-    known = {**landmarks_by(sacrum, names), **made.known}
-    return replace(made, structures=structures, known=known, notes=notes)
+    fit = replace(made, known={**landmarks_by(sacrum), **made.known}, notes=(*made.notes, note))
+    spine = np.isin((Structure.L5, Structure.SPINE), made.structures)
+    return fit if spine.any() else _with_l5(fit, sacrum)
+
+
+def _with_l5(made: Segmentation, pose: Pose) -> Segmentation:
+    """`made` with the endplate that the sacrum's own outline shows, and the model's L5 on it."""
+    draft = replace(made, structures=_with(made, pose, Structure.L5))
+    bones = bones_of(draft, levels_of(draft))
+    bones = replace(bones, spine=np.full_like(bones.spine, FAR_MM))  # the draft's is not its own
+    marks = endplate_landmarks(bones, own_frame(bones))
+    structures = _with(made, _onto(pose, marks), Structure.L5)
+    note = "L5 is not in the source: it is the parametric one, laid on the sacrum's endplate"
+    known = {**made.known, **marks}
+    return replace(made, structures=structures, known=known, notes=(*made.notes, note))
+
+
+def _onto(pose: Pose, marks: Mapping[str, Landmark]) -> Pose:
+    """`pose` turned and moved so that the model's endplate lies on the patient's."""
+    corners = ("promontory", "s1_posterior_corner")
+    names = (*corners, "s1_endplate_centre")
+    there = {n: pose.to_patient(model().landmarks[n].point[None])[0] for n in names}
+    here = {n: marks[n].point for n in names}
+    left = pose.turn[:, 0]
+    chords = [at[corners[1]] - at[corners[0]] for at in (here, there)]
+    units = [[chord / np.linalg.norm(chord), left] for chord in chords]
+    turn = Rotation.align_vectors(*units)[0].as_matrix()
+    middle = here["s1_endplate_centre"] + turn @ (pose.middle - there["s1_endplate_centre"])
+    return replace(pose, turn=turn @ pose.turn, middle=middle)
 
 
 def fitted_to(made: Segmentation) -> tuple[Pose, Pose]:
@@ -61,9 +83,9 @@ def fitted_to(made: Segmentation) -> tuple[Pose, Pose]:
         return np.minimum(trees[code].query(places)[0], 40.0)
 
     start = fitted(apart, np.mean([some.mean(axis=0) for some in points.values()], axis=0))
-    pose = settled(points, start)
+    pose = settled(points, apart, start)
     demand_fit(made.name, pose)
-    return pose, settled({Structure.SACRUM: points[Structure.SACRUM]}, pose)
+    return pose, settled({Structure.SACRUM: points[Structure.SACRUM]}, apart, pose)
 
 
 def demand_fit(name: str, pose: Pose) -> None:
@@ -84,8 +106,9 @@ def landmarks_by(pose: Pose, names: tuple[str, ...] = FROM_MODEL) -> Mapping[str
     }
 
 
-def _draw(structures: NDArray[np.uint8], made: Segmentation, pose: Pose, code: Structure) -> None:
-    """Writes one of the model's bones where there is no bone yet, in place."""
+def _with(made: Segmentation, pose: Pose, code: Structure) -> NDArray[np.uint8]:
+    """The structures of `made` with one of the model's bones drawn where there is soft tissue."""
+    structures = made.structures.copy()
     points = pose.to_patient(model().surfaces[code])
     step = np.array(made.spacing)
     low = np.clip(((points.min(axis=0) - made.origin) / step).astype(int) - 2, 0, None)
@@ -96,3 +119,4 @@ def _draw(structures: NDArray[np.uint8], made: Segmentation, pose: Pose, code: S
     inside = (model().distance(code, pose.to_model(at)) < 0).reshape(index.shape[:3])
     soft = np.isin(structures[box], (Structure.FAT, Structure.MUSCLE, Structure.AIR, Structure.GAS))
     structures[box][inside & soft] = code
+    return structures

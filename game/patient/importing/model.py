@@ -28,6 +28,7 @@ POINTS = 700  # of each structure that are fitted; project choice
 FITTED = (Structure.SACRUM, Structure.HIP_LEFT, Structure.HIP_RIGHT)
 STRETCH_SD = 0.12  # of a stretch, as a logarithm: sacra differ by 5-9 % (facts), people by more
 PRIOR_MM = 8.0  # weight of that against the points' distances; project choice
+CUT_MM = 8.0  # beyond, a place of the model counts as one that the patient lacks; project choice
 TURN_UNIT = 0.01  # radians per unit of a parameter, so that one moves points as one of shift does
 
 Apart = Callable[[Structure, FloatArray], FloatArray]
@@ -90,7 +91,7 @@ def fitted(apart: Apart, middle: FloatArray, spread: float = 30.0) -> Pose:
     """The pose whose model surfaces come closest to the patient's: `apart(structure, points)` are
     distances (n,), mm, in the patient; `middle` (3,) is where the model's own middle starts.
 
-    First rigid, distances counted up to `spread` mm, then stretched, counted up to 6 mm."""
+    First rigid, then stretched; distances count less beyond a third of `spread` mm, then 2 mm."""
     rigid = Pose(_centre(FITTED), np.ones(3), np.eye(3), middle)
     away = _to_patient(apart, FITTED)
     return _moved(away, _moved(away, rigid, spread / 3.0, stretched=False), 2.0, stretched=True)
@@ -102,17 +103,24 @@ def refitted(apart: Apart, pose: Pose, structures: tuple[Structure, ...]) -> Pos
     return _moved(_to_patient(apart, structures), _about(pose, structures), 1.5, stretched=True)
 
 
-def settled(points: Mapping[Structure, FloatArray], pose: Pose) -> Pose:
+def settled(points: Mapping[Structure, FloatArray], apart: Apart, pose: Pose) -> Pose:
     """`pose` moved and stretched on until the patient's surface points (n, 3) by structure lie on
-    the model's: what the patient's bones lack, cut off by the scan, then does not count."""
+    the model's, and the model's on the patient's (`apart`) as far as CUT_MM: what the patient's
+    bones lack, cut off by the scan, counts no more than that. Its errors are the patient's."""
 
-    def away(at: Pose) -> FloatArray:
+    def home(at: Pose) -> FloatArray:
         scale = float(np.cbrt(at.stretch.prod()))
         return np.concatenate(
             [scale * model().distance(code, at.to_model(some)) for code, some in points.items()]
         )
 
-    return _moved(away, _about(pose, tuple(points)), 2.0, stretched=True)
+    there = _to_patient(apart, tuple(points))
+
+    def away(at: Pose) -> FloatArray:
+        return np.concatenate([home(at), np.minimum(there(at), CUT_MM)])
+
+    best = _moved(away, _about(pose, tuple(points)), 2.0, stretched=True)
+    return _judged(best, home(best))
 
 
 def _centre(structures: tuple[Structure, ...]) -> FloatArray:
@@ -146,8 +154,12 @@ def _moved(
         return np.concatenate([away(at), PRIOR_MM * np.log(at.stretch) / STRETCH_SD])
 
     best = pose(_minimised(residual, np.zeros(9 if stretched else 6), scale))
-    error, worst = np.quantile(np.abs(away(best)), (0.5, 0.9))
-    return replace(best, error=float(error), worst=float(worst))
+    return _judged(best, away(best))
+
+
+def _judged(pose: Pose, apart: FloatArray) -> Pose:
+    error, worst = np.quantile(np.abs(apart), (0.5, 0.9))
+    return replace(pose, error=float(error), worst=float(worst))
 
 
 def _minimised(

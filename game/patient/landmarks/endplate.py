@@ -98,7 +98,7 @@ def _pairs(profile: Profile, outline: FloatArray, turn: FloatArray) -> Iterator[
     reach = LENGTH_SD * 3.5
     spine = profile.point(np.argwhere(profile.spine < 0)[::7])
     ends = profile.point(np.array([[0, 0], np.array(profile.sacrum.shape) - 1]))
-    near = cKDTree(spine).query(outline)[0] < 20.0
+    near = cKDTree(spine).query(outline)[0] < 20.0 if len(spine) else np.full(len(outline), True)
     inner = np.all((outline > ends[0] + EDGE) & (outline < ends[1] - EDGE), axis=1)
     for i in np.flatnonzero((turn > LEAST_TURN) & near & inner):
         step = outline - outline[i]

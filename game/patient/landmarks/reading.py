@@ -26,7 +26,7 @@ def find_landmarks(bones: Bones, known: Mapping[str, Landmark]) -> Mapping[str, 
 
     Raises PatientError where hips, sacrum and spine do not lie as in a pelvis."""
     frame = own_frame(bones)
-    found = {} if known.keys() >= ENDPLATE else _endplate(bones, frame)
+    found = {} if known.keys() >= ENDPLATE else endplate_landmarks(bones, frame)
     found.update(known)
     centre = found["s1_endplate_centre"].point
     ribbon = unrolled(bones, frame)
@@ -43,7 +43,8 @@ def find_landmarks(bones: Bones, known: Mapping[str, Landmark]) -> Mapping[str, 
     return {**found, **known}
 
 
-def _endplate(bones: Bones, frame: Frame) -> dict[str, Landmark]:
+def endplate_landmarks(bones: Bones, frame: Frame) -> dict[str, Landmark]:
+    """The S1 endplate's corners and centre on the outline of sacrum and spine, estimated."""
     front, back = endplate_corners(bones, frame)
     return {
         "promontory": Landmark(front, True, 4.0),
