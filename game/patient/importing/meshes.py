@@ -52,7 +52,7 @@ def read_meshes(name: str, paths: Sequence[Path], table: Table, choices: Choices
             raise PatientError(f"{path.name}: is a second {structures[0].name.lower()}")
         space = _space(path, choices)
         spaces.add(space)
-        vertices, faces = _loaded(path)
+        vertices, faces = loaded(path)
         parts[structures[0]] = (vertices * (1.0 if space == "lps" else (-1.0, -1.0, 1.0)), faces)
     for needed in (Structure.SACRUM, Structure.HIP_LEFT, Structure.HIP_RIGHT):
         if needed not in parts:
@@ -85,7 +85,10 @@ def _space(path: Path, choices: Choices) -> Space:
     return own
 
 
-def _loaded(path: Path) -> tuple[FloatArray, NDArray[np.int64]]:
+def loaded(path: Path) -> tuple[FloatArray, NDArray[np.int64]]:
+    """A mesh file's vertices (n, 3), as they stand there, and triangles (m, 3).
+
+    Raises PatientError where it is damaged, too large, or has vertices that are not finite."""
     if path.stat().st_size > MOST_BYTES:
         raise PatientError(f"{path.name}: is {path.stat().st_size} bytes; at most {MOST_BYTES}")
     _check_counts(path)
