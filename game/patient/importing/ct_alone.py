@@ -13,7 +13,14 @@ from scipy import ndimage
 
 from game.geometry.grid import FloatArray
 from game.patient.errors import PatientError
-from game.patient.importing.fit import ENDPLATE, FROM_MODEL, SURE_MM, demand_fit, landmarks_by
+from game.patient.importing.fit import (
+    ENDPLATE,
+    FROM_MODEL,
+    SURE_MM,
+    demand_fit,
+    landmarks_by,
+)
+from game.patient.importing.fit import turn_notes as pose_notes
 from game.patient.importing.labels import hounsfield_of, turn_notes, with_ct
 from game.patient.importing.model import FITTED, Apart, Pose, fitted, model, refitted
 from game.patient.importing.sanity import checked
@@ -58,6 +65,7 @@ def parted_by_model(name: str, ct: Volume) -> Segmentation:
     _solid(bones, np.array(straight.spacing))
     notes = (
         *turn_notes(ct),
+        *pose_notes(pose),
         *notes,
         f"no labels: bone is what is above {BONE_HU} HU, parted by the parametric pelvis, which "
         f"fits within {pose.error:.1f} mm (median; worst tenth {pose.worst:.1f} mm)",

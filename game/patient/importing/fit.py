@@ -21,6 +21,8 @@ from game.patient.resample import bones_of, levels_of
 from game.patient.segmentation import Segmentation
 
 MOST_ERROR_MM = 6.0  # median; twice what real sacra differ from one another (2.96 mm, facts)
+MOST_TURN_DEG = 45.0  # of the patient in the scan; project choice
+LEAST_TURN_DEG = 15.0  # that is noted; project choice: standing persons' pelves differ by as much
 FROM_MODEL = ("sacrum_caudal", "hiatus_apex")  # no label shows them
 ENDPLATE = ("s1_endplate_centre", "s1_posterior_corner", "promontory")
 FAR_MM = 30.0  # as far as a bone that is not there
@@ -89,12 +91,24 @@ def fitted_to(made: Segmentation) -> tuple[Pose, Pose]:
 
 
 def demand_fit(name: str, pose: Pose) -> None:
-    """Raises PatientError where the model does not fit."""
+    """Raises PatientError where the model does not fit, or fits turned too far."""
     if not pose.error <= MOST_ERROR_MM:
         raise PatientError(
             f"{name}: the parametric pelvis lies {pose.error:.1f} mm (median) off its bones; at "
             f"most {MOST_ERROR_MM:g} mm: it is no pelvis, not whole, or its labels are mixed up"
         )
+    if pose.turn_deg > MOST_TURN_DEG:
+        raise PatientError(
+            f"{name}: the pelvis lies turned by {pose.turn_deg:.0f} deg; at most "
+            f"{MOST_TURN_DEG:g} deg"
+        )
+
+
+def turn_notes(pose: Pose) -> tuple[str, ...]:
+    """A note where the patient lay turned in the scan."""
+    if pose.turn_deg <= LEAST_TURN_DEG:
+        return ()
+    return (f"the patient lay turned by {pose.turn_deg:.0f} deg in the scan",)
 
 
 def landmarks_by(pose: Pose, names: tuple[str, ...] = FROM_MODEL) -> Mapping[str, Landmark]:

@@ -78,6 +78,11 @@ class Pose:
     error: float = float("inf")
     worst: float = float("inf")
 
+    @property
+    def turn_deg(self) -> float:
+        """How far the patient is turned against the model, degrees, about whatever axis."""
+        return float(np.degrees(Rotation.from_matrix(self.turn).magnitude()))
+
     def to_patient(self, points: FloatArray) -> FloatArray:
         """Patient LPS points (n, 3) of model points (n, 3)."""
         return self.middle + ((points - self.centre) * self.stretch) @ self.turn.T

@@ -18,7 +18,6 @@ LEAST_HIP_ML = 60.0  # project choice, the same for one hip bone
 LEAST_HEIGHT_MM = 55.0  # of a sacrum from top to bottom: S1-S3 of the real ones have 65 and more
 LEAST_HALF = 0.6  # of the smaller half of a sacrum against the larger one; project choice
 MOST_TURN_DEG = 37.0  # between the line from hip to hip and the left; project choice
-SMALL_TURN_DEG = 5.0  # up to which such a turn is not worth a note; project choice
 SACRUM_HU = (-100.0, 900.0)  # median of a labelled sacrum; project choice around 60-280 (facts):
 # values that were stored without their offset lie 1024 higher
 THICK_MM = 4.0  # slices thicker than this are noted; project choice
@@ -28,13 +27,10 @@ def checked(made: Segmentation) -> Segmentation:
     """`made` with notes on what it lacks; raises PatientError where it is no whole pelvis, or lies
     turned, upside down, back to front or mirrored."""
     centre = _centres(made)
-    turn = _demand_posture(made.name, centre)
+    _demand_posture(made.name, centre)
     _demand_whole(made, centre)
     _demand_hounsfield(made)
-    notes = made.notes
-    if turn > SMALL_TURN_DEG:
-        notes += (f"the patient lay turned by {turn:.0f} deg in the scan",)
-    return replace(made, notes=notes + _shortcomings(made))
+    return replace(made, notes=made.notes + _shortcomings(made))
 
 
 def _centres(made: Segmentation) -> Mapping[Structure, FloatArray]:
@@ -51,7 +47,7 @@ def _centres(made: Segmentation) -> Mapping[Structure, FloatArray]:
         volume = float(count[code]) * float(np.prod(made.spacing)) / 1000.0
         if volume < least:
             raise PatientError(
-                f"{made.name}: {code.name.lower()} has {volume:.1f} mL; at least {least:g} mL"
+                f"{made.name}: {_words(code)} has {volume:.1f} mL; at least {least:g} mL"
             )
         if volume > 0:
             mine = made.structures == code
@@ -59,8 +55,7 @@ def _centres(made: Segmentation) -> Mapping[Structure, FloatArray]:
     return found
 
 
-def _demand_posture(name: str, centre: Mapping[Structure, FloatArray]) -> float:
-    """How far the line from hip to hip lies off the left, degrees."""
+def _demand_posture(name: str, centre: Mapping[Structure, FloatArray]) -> None:
     left, right = centre[Structure.HIP_LEFT], centre[Structure.HIP_RIGHT]
     sacrum = centre[Structure.SACRUM]
     spine = centre.get(Structure.L5, centre.get(Structure.SPINE))
@@ -81,7 +76,6 @@ def _demand_posture(name: str, centre: Mapping[Structure, FloatArray]) -> float:
         raise PatientError(
             f"{name}: the pelvis lies turned by {turn:.0f} deg; at most {MOST_TURN_DEG:g} deg"
         )
-    return turn
 
 
 def _demand_hounsfield(made: Segmentation) -> None:
@@ -125,6 +119,9 @@ def _shortcomings(made: Segmentation) -> tuple[str, ...]:
         box = ndimage.find_objects((made.structures == code).astype(np.uint8))[0]
         ends = zip(box, made.structures.shape, strict=True)
         if any(part.start == 0 or part.stop == size for part, size in ends):
-            bone = code.name.lower().replace("_", " ")
-            notes.append(f"the {bone} is cut by the edge of the volume")
+            notes.append(f"the {_words(code)} is cut by the edge of the volume")
     return tuple(notes)
+
+
+def _words(code: Structure) -> str:
+    return code.name.lower().replace("_", " ")
