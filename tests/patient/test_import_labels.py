@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from typer.testing import CliRunner
 
 from game.patient.errors import PatientError
 from game.patient.importing import Choices, read_segmentation
@@ -158,6 +159,18 @@ def test_a_bad_table(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(PatientError) as caught:
         read_table(tmp_path / "labels.toml")
     assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_table_in_the_help_is_a_table(tmp_path: Path) -> None:
+    from game.cli import app
+    from game.cli.patients import LABELS_TOML
+
+    (tmp_path / "labels.toml").write_text(LABELS_TOML)
+    table = read_table(tmp_path / "labels.toml")
+    assert table.labels == {3: "sacrum", 1: "hips"} and table.files == {"bone7.stl": "hip_left"}
+    shown = CliRunner().invoke(app, ["patient", "import", "--help"]).output
+    for line in LABELS_TOML.splitlines():
+        assert line in shown
 
 
 def test_a_table_that_is_not_there(tmp_path: Path) -> None:

@@ -1,13 +1,7 @@
 """What a label's number, a file's name or a segment's name stands for.
 
-A `--labels` file is TOML:
-
-    [labels]          # of a label map: value = name
-    1 = "hips"        # both hip bones; the sides are told apart by the midline
-    3 = "sacrum"
-    [files]           # of meshes or one-class volumes: file name = name
-    "bone_07.stl" = "hip_left"
-
+A `--labels` file is TOML, with an example in `sacrosim patient import --help`: [labels] has numbers
+of a label map with their names, [files] has names of files.
 The names are TotalSegmentator's for bones and muscles, and those of `NAMES`.
 """
 
@@ -176,8 +170,8 @@ def numbered(
     if version is not None:
         return TOTAL[version], f"labels taken as TotalSegmentator {version}, as was said"
     raise PatientError(
-        f"{name}: nothing says what its labels stand for; name the numbering by "
-        "--totalsegmentator v1, --totalsegmentator v2 or --labels FILE.toml"
+        f"{name}: nothing says what its labels stand for; import it with --totalsegmentator v1, "
+        "--totalsegmentator v2 or --labels FILE.toml"
     )
 
 
