@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from game.patient.segmentation import Bones
 
 BELOW_MM, LATERAL_MM = 13.0, 10.0  # of the S1 endplate and of the S1 foramen, facts/procedure.md
 ENDPLATE = {"promontory", "s1_posterior_corner", "s1_endplate_centre"}
+FAR_MM = 30.0  # as far as a spine that is not looked at
 DISC_MM = 10.0  # height of the L5/S1 disc where the labels touch; project choice
 DISC_RANGE_MM = (3.0, 18.0)  # heights of a disc that is seen; project choice
 
@@ -44,7 +46,10 @@ def find_landmarks(bones: Bones, known: Mapping[str, Landmark]) -> Mapping[str, 
 
 
 def endplate_landmarks(bones: Bones, frame: Frame) -> dict[str, Landmark]:
-    """The S1 endplate's corners and centre on the outline of sacrum and spine, estimated."""
+    """The S1 endplate's corners and centre, estimated: on the outline of sacrum and spine, or of
+    the sacrum alone where its label ends at S1."""
+    if bones.parted:
+        bones = replace(bones, spine=np.full_like(bones.spine, FAR_MM))
     front, back = endplate_corners(bones, frame)
     return {
         "promontory": Landmark(front, True, 4.0),
