@@ -15,7 +15,9 @@ from game.patient.importing import read_segmentation
 from game.patient.importing.fit import landmarks_by, with_model
 from game.patient.importing.model import Pose, model
 from game.patient.importing.sanity import checked
+from game.patient.landmarks import find_landmarks
 from game.patient.patient import Structure
+from game.patient.resample import bones_of, levels_of
 from game.patient.segmentation import Segmentation
 from pelves import hounsfield, pelvis, write_series, write_volume
 
@@ -173,3 +175,17 @@ def test_the_real_ct_alone_against_its_labels(shared_data: Path, tmp_path: Path)
     for code in (Structure.SACRUM, Structure.HIP_LEFT, Structure.HIP_RIGHT, Structure.L5):
         here, there = alone.structures == code, labelled.structures == code
         assert 2 * (here & there).sum() / (here.sum() + there.sum()) > 0.8, code
+
+
+@pytest.mark.sweep
+def test_slices_6_mm_apart_of_a_real_map(shared_data: Path) -> None:
+    """Every second slice of 3 mm: said, and the landmarks stay near those of all slices."""
+    scan = read_segmentation(shared_data / "pelvic-labels" / "case-004")
+    x, y, z = scan.spacing
+    thick = replace(scan, structures=np.ascontiguousarray(scan.structures[:, :, ::2]),
+                    spacing=(x, y, 2 * z), known={}, notes=())  # fmt: skip
+    made = with_model(checked(thick))
+    assert "slices are 6 mm apart: fine shape is not resolved" in made.notes
+    here, there = (find_landmarks(bones_of(s, levels_of(s)), s.known) for s in (scan, made))
+    for name in ("s1_endplate_centre", "s3_lateral_left", "s3_lateral_right", "si_caudal_left"):
+        assert np.linalg.norm(here[name].point - there[name].point) < 5.0, name
