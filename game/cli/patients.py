@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -28,6 +28,21 @@ patients = typer.Typer(
 )  # fmt: skip
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for another program.")]
 
+LABELS_TOML = """\
+[labels]                    # numbers of a label map, or of a SEG's segments
+3 = "sacrum"
+1 = "hips"                  # both; the sides are told apart by the midline
+[files]                     # meshes, or files of one class
+"bone7.stl" = "hip_left"
+"""
+LABELS_HELP = f"""
+A --labels file:
+
+\b
+{LABELS_TOML}
+Names: sacrum, coccyx, hip_left, hip_right, hips, vertebrae_L5, spine, femur_left, femur_right,
+femora, disc, muscle, body, and TotalSegmentator's bones, muscles and iliac vessels.
+"""
 XRAYS: tuple[ViewName, ...] = ("ap", "lateral", "oblique-left")
 
 
@@ -163,23 +178,45 @@ def _say_made(patient: Patient, out: Path, as_json: bool) -> None:
     screen.print(f"patient: {out} ({held}, {size:.0f} MB)")
 
 
-@patients.command("import")
+@patients.command("import", epilog=LABELS_HELP)
 def import_patient(
-    folder: Annotated[Path, typer.Argument(help="A CT with labels, or a label map with a mask.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Label maps (MetaImage, NRRD, NIfTI; one file, or one per class), a CT, a DICOM "
+            "series with a label map, a SEG or alone, or meshes (STL, PLY, OBJ)."
+        ),
+    ],
     out: Annotated[Path | None, typer.Option(help="Keep the patient in this folder.")] = None,
+    totalsegmentator: Annotated[
+        Literal["v1", "v2"] | None,
+        typer.Option(help="Whose label numbers these are, where the file does not name them."),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.toml", help="What other numbers or file names stand for."),
+    ] = None,
+    space: Annotated[
+        Literal["lps", "ras"] | None,
+        typer.Option(help="Of meshes whose header has no SPACE=LPS or SPACE=RAS."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Import a pelvis, and say what was found and what was estimated.
 
-    Example: sacrosim patient import scans/pelvis --out patients/one
+    No name, number or date of a person is read from DICOM.
+
+    Example: sacrosim patient import scans/pelvis --totalsegmentator v2 --out patients/one
     """
+    from game.patient.importing import Choices
     from game.patient.store import open_patient, save
     from game.records.results import usable
 
     if out is not None:
         usable(out)
+    choices = Choices(totalsegmentator, labels, space)
     with working(f"importing {folder}"):
-        patient = open_patient(folder)
+        patient = open_patient(folder, choices)
         if out is not None:
             save(patient, out)
     found = {

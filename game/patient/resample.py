@@ -107,7 +107,8 @@ def bones_of(segmentation: Segmentation, levels: Mapping[Structure, Level]) -> B
     lowest = Structure.L5 if Structure.L5 in levels else Structure.SPINE
     spine = _present(segmentation, levels, lowest).on(segmentation, grid)
     surface = {s: _surface_points(segmentation, levels[_HIP[s]], origin) for s in SIDES}
-    return Bones(grid, _true(segmentation, levels, Structure.SACRUM, grid), hip, spine, surface)
+    sacrum = _true(segmentation, levels, Structure.SACRUM, grid)
+    return Bones(grid, sacrum, hip, spine, surface, lowest == Structure.L5)
 
 
 def _surface_points(

@@ -24,7 +24,7 @@ from game.data import data_folder
 from game.patient.build import build
 from game.patient.errors import PatientError
 from game.patient.fracture import drawn_fractures
-from game.patient.importing import read_segmentation
+from game.patient.importing import Choices, files_of, read_segmentation
 from game.patient.nifti import write_nifti
 from game.patient.pages import (
     FORMAT,
@@ -196,8 +196,8 @@ def _size(folder: Path) -> int:
 
 
 def source_key(folder: Path) -> str:
-    """A hex digest of a folder's files, names and bytes."""
-    return _digest(sorted(p for p in folder.iterdir() if p.is_file()))
+    """A hex digest of the files of a folder to import, names and bytes."""
+    return _digest(files_of(folder))
 
 
 def _code_key() -> str:
@@ -233,16 +233,16 @@ def generated(traits: Traits) -> Patient:
     return cached(key, lambda: build(procedural(traits), traits))
 
 
-def open_patient(path: Path) -> Patient:
-    """The patient in a saved folder, or in a folder to import, through the cache.
+def open_patient(path: Path, choices: Choices | None = None) -> Patient:
+    """The patient in a saved folder, or in a folder to import, through the cache; `choices` are
+    what a person says about a folder to import.
 
     Raises PatientError, one line, where `path` is neither."""
+    choices = choices or Choices()
     if (path / PAGE).is_file():
         return load(path)
-    if not path.is_dir():
-        raise PatientError(f"{path}: there is no such folder")
     try:
-        key = source_key(path)
+        key = source_key(path) + choices.key()
     except OSError as error:
         raise PatientError(f"{path}: cannot be read ({error.strerror})") from None
-    return cached(key, lambda: build(read_segmentation(path)))
+    return cached(key, lambda: build(read_segmentation(path, choices)))

@@ -74,7 +74,9 @@ def _data(path: Path, fields: Mapping[str, str], start: int) -> tuple[Path, int]
 
 
 def unpacked_size(path: Path, needed: int, start: int = 0, window: int = zlib.MAX_WBITS) -> int:
-    """Bytes that a zlib stream from byte `start` unpacks to; stops counting past `needed`."""
+    """Bytes that a zlib stream from byte `start` unpacks to; stops counting past `needed`.
+
+    Raises zlib.error where its checksum is wrong, EOFError where that is missing."""
     unpack, found = zlib.decompressobj(window), 0
     with path.open("rb") as stream:
         stream.seek(start)
@@ -82,4 +84,6 @@ def unpacked_size(path: Path, needed: int, start: int = 0, window: int = zlib.MA
             while chunk and found <= needed:
                 found += len(unpack.decompress(chunk, 1 << 24))
                 chunk = unpack.unconsumed_tail
+    if found == needed and not unpack.eof:
+        raise EOFError("the packed voxels end before their checksum")
     return found

@@ -147,6 +147,9 @@ def _check_nifti(path: Path) -> None:
         needed = needed * _NIFTI_TYPES[code] + int(offset) - 352
         while needed > 0 and (chunk := stream.read(min(needed, 1 << 22))):
             needed -= len(chunk)
+        rest = len(stream.read(_MOST_HEADER))  # to the end: there the packed file's checksum stands
+    if rest:
+        raise PatientError(f"{path.name}: is too long by {rest} bytes or more")
     if needed > 0:
         raise PatientError(f"{path.name}: is cut short: {needed} bytes of voxels are missing")
 

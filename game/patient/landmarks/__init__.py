@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from game.patient.landmarks.reading import find_landmarks, planes_and_anatomy
+from game.patient.landmarks.reading import endplate_landmarks, find_landmarks, planes_and_anatomy
 from game.patient.landmarks.tunnels import open_foramina
 
-__all__ = ["find_landmarks", "open_foramina", "planes_and_anatomy"]
+__all__ = ["endplate_landmarks", "find_landmarks", "open_foramina", "planes_and_anatomy"]

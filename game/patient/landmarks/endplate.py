@@ -19,6 +19,7 @@ from scipy.spatial import cKDTree
 from skimage.measure import find_contours
 
 from game.geometry.grid import FloatArray
+from game.patient.errors import PatientError
 from game.patient.landmarks.frame import Frame
 from game.patient.segmentation import Bones
 
@@ -76,12 +77,12 @@ def endplate_corners(bones: Bones, frame: Frame) -> tuple[FloatArray, FloatArray
     """Promontory and posterior corner (3,) each, LPS mm: the mean over pairs on the
     common outline, weighted by how likely each is.
 
-    Raises ValueError where the outline has no corner of the usual size."""
+    Raises PatientError where the outline has no corner of the usual size."""
     profile = profile_of(bones, frame)
     outline, turn = _outline(profile)
     pairs = list(_pairs(profile, outline, turn))
     if not pairs:
-        raise ValueError("the midsagittal outline of sacrum and spine shows no S1 endplate")
+        raise PatientError("the midsagittal outline of sacrum and spine shows no S1 endplate")
     bone = profile.point(np.argwhere(profile.sacrum < 0)[::3])
     other = profile.point(np.argwhere((profile.spine < 0) & (profile.sacrum >= 0))[::3])
     cost = np.array([_cost(outline, turn, bone, other, i, j) for i, j in pairs])
@@ -97,7 +98,7 @@ def _pairs(profile: Profile, outline: FloatArray, turn: FloatArray) -> Iterator[
     reach = LENGTH_SD * 3.5
     spine = profile.point(np.argwhere(profile.spine < 0)[::7])
     ends = profile.point(np.array([[0, 0], np.array(profile.sacrum.shape) - 1]))
-    near = cKDTree(spine).query(outline)[0] < 20.0
+    near = cKDTree(spine).query(outline)[0] < 20.0 if len(spine) else np.full(len(outline), True)
     inner = np.all((outline > ends[0] + EDGE) & (outline < ends[1] - EDGE), axis=1)
     for i in np.flatnonzero((turn > LEAST_TURN) & near & inner):
         step = outline - outline[i]

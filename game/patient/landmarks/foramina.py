@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from itertools import product
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.ndimage import gaussian_filter
 
 from game.geometry.grid import FloatArray
 from game.patient.landmarks.frame import Ribbon
@@ -25,12 +25,25 @@ S1_BELOW_MM, S1_BELOW_SD = 27.0, 3.0  # S1 foramen under the endplate's centre a
 SCALE_SD = 0.06  # of pitch and of breadth between sacra, facts/anatomy.md [M] (1.9-3.7 of 17-46 mm)
 THIN_MM = 5.0  # thinness that counts as one; project choice
 WANDER_SD = 3.0  # of a single foramen from its place in the row, mm, facts/anatomy.md [M]
-DORSAL_HALF_MM = 3.65  # half the width of a posterior foramen (S2, 7.30), facts/anatomy.md
+# half the width of a posterior foramen: S1 7.66, S2 7.30, facts/anatomy.md; S3 and S4 as S2,
+# project choice
+DORSAL_HALF_MM = (3.83, 3.65, 3.65, 3.65)
+# of an anterior one: S1 12.23, S2 13.13, facts/anatomy.md; S3 and S4 project choice
+VENTRAL_HALF_MM = (6.1, 6.55, 5.5, 4.5)
+S5_BELOW_MM = 13.0  # end of S5 below the S4 foramina: straight length 92.8 (facts/anatomy.md) less
+# S1_BELOW_MM, the pitches and the curve's excess; project choice
+APEX_ABOVE_MM = 5.0  # of the hiatus' apex above them: at S4 in 60.7 % (Abera 2021)
+ROW_PEAK = 4.0  # how sharply the best row is preferred to those like it; project choice
+PEAK = 8.0  # how sharply the thinnest place is preferred; project choice
+RING_MM = (1.0, 2.0, 3.0, 4.0, 5.0)  # beyond an opening's rim, where its surface is read; project
+# choice
 OPEN_MM = 1.0  # bone left along a ray through an open foramen, at most; project choice
 
 
 def foramina(ribbon: Ribbon, endplate_centre: FloatArray) -> dict[str, Landmark]:
-    """`foramen_s1_left` .. `foramen_s4_right` (mid-tunnel) and `s3_lateral_left`/`_right`."""
+    """Of each foramen `foramen_s1_left` .. `foramen_s4_right` (mid-tunnel), the centres of its
+    openings, `foramen_s1_ventral_left` and `_dorsal_`, and the lateral margins of their rims,
+    `s1_ventral_lateral_left` and `s1_lateral_left` (dorsal)."""
     thinness = _thinness(ribbon)
     row = _row(ribbon, thinness, float(ribbon.locate(endplate_centre[None])[0, 0]))
     found: dict[str, Landmark] = {}
@@ -39,8 +52,16 @@ def foramina(ribbon: Ribbon, endplate_centre: FloatArray) -> dict[str, Landmark]
         seen = ribbon.read(ribbon.thickness, np.array([t]), np.array([x]))[0] < OPEN_MM
         point = ribbon.point(t, x, _mid_tunnel(ribbon, t, x))
         found[f"foramen_s{level}_{side}"] = Landmark(point, not seen, 2.0 if seen else 4.0)
-        if level == 3:
-            found[f"s3_lateral_{side}"] = _dorsal_margin(ribbon, t, x, seen)
+        for face, surface, half in (
+            ("ventral_", ribbon.ventral, VENTRAL_HALF_MM),
+            ("dorsal_", ribbon.dorsal, DORSAL_HALF_MM),
+        ):
+            mouth = ribbon.point(t, x, _around(ribbon, surface, t, x, half[level - 1]))
+            found[f"foramen_s{level}_{face}{side}"] = Landmark(
+                mouth, not seen, 2.5 if seen else 5.0
+            )
+            rim = f"s{level}_{face.replace('dorsal_', '')}lateral_{side}"
+            found[rim] = _margin(ribbon, surface, t, x, half[level - 1], seen)
     return found
 
 
@@ -51,8 +72,8 @@ def _thinness(ribbon: Ribbon) -> FloatArray:
 
 
 def _row(ribbon: Ribbon, thinness: FloatArray, endplate_t: float) -> FloatArray:
-    """(8, 2) places t, x of S1 left, S1 right, .. S4 right: the best row over a lattice of
-    positions, scales and slants."""
+    """(8, 2) places t, x of S1 left, S1 right, .. S4 right: the mean of the rows over a
+    lattice of positions, scales and slants, weighted by how well each fits."""
     below = np.arange(-8.0, 9.0)
     axes = (
         below,
@@ -69,16 +90,22 @@ def _row(ribbon: Ribbon, thinness: FloatArray, endplate_t: float) -> FloatArray:
     gain = np.minimum(ribbon.read(thinness, t, x), 1.5).sum(axis=1)
     doubt = (shift / S1_BELOW_SD) ** 2 + ((pitch - 1) / SCALE_SD) ** 2
     doubt += ((breadth - 1) / SCALE_SD) ** 2 + (slant / 0.03) ** 2
-    best = int(np.argmax(gain - 0.5 * doubt))
-    return np.stack([t[best], x[best]], axis=1)
+    score = gain - 0.5 * doubt
+    weight = np.exp(ROW_PEAK * (score - score.max()))
+    return np.stack([np.average(place, axis=0, weights=weight) for place in (t, x)], axis=1)
 
 
 def _settled(ribbon: Ribbon, thinness: FloatArray, place: FloatArray) -> tuple[float, float]:
-    """The thinnest place near (t, x), held to it by WANDER_SD."""
+    """The thinnest place near (t, x), held to it by WANDER_SD: the mean of the places weighted by
+    how thin they are, for a shallow dent has no single deepest point."""
     dt, dx = (a.ravel() for a in np.mgrid[-8.0:8.5:0.5, -8.0:8.5:0.5])
     value = ribbon.read(thinness, place[0] + dt, place[1] + dx)
-    best = int(np.argmax(2.0 * value - 0.5 * (dt**2 + dx**2) / WANDER_SD**2))
-    return float(place[0] + dt[best]), float(place[1] + dx[best])
+    gain = 2.0 * value - 0.5 * (dt**2 + dx**2) / WANDER_SD**2
+    weight = np.exp(PEAK * (gain - gain.max()))
+    return (
+        float(place[0] + np.average(dt, weights=weight)),
+        float(place[1] + np.average(dx, weights=weight)),
+    )
 
 
 def _mid_tunnel(ribbon: Ribbon, t: float, x: float) -> float:
@@ -86,24 +113,53 @@ def _mid_tunnel(ribbon: Ribbon, t: float, x: float) -> float:
     angle = np.arange(0.0, 2 * np.pi, np.pi / 12)
     ring_t = np.concatenate([t + radius * np.cos(angle) for radius in (6.0, 8.0)])
     ring_x = np.concatenate([x + radius * np.sin(angle) for radius in (6.0, 8.0)])
-    ventral, dorsal = (_nearest(ribbon, m, ring_t, ring_x) for m in (ribbon.ventral, ribbon.dorsal))
-    thick = _nearest(ribbon, ribbon.thickness, ring_t, ring_x) > 4.0
-    middle = 0.5 * (ventral + dorsal)[thick & np.isfinite(ventral)]
-    return float(np.median(middle)) if len(middle) else 0.0
+    ventral, dorsal, thick = (
+        ribbon.read(m, ring_t, ring_x) for m in (ribbon.ventral, ribbon.dorsal, ribbon.thickness)
+    )
+    middle = 0.5 * (ventral + dorsal)[(thick > 4.0) & np.isfinite(ventral)]
+    return _usual(middle) if len(middle) else 0.0
 
 
-def _dorsal_margin(ribbon: Ribbon, t: float, x: float, seen: bool) -> Landmark:
-    """The lateral rim of a foramen where it opens dorsally."""
-    lateral = DORSAL_HALF_MM * np.sign(x)
-    dt, out = (a.ravel() for a in np.mgrid[-2.0:2.5:1.0, 0.0:3.5:1.0])
-    surface = _nearest(ribbon, ribbon.dorsal, t + dt, x + lateral + np.sign(x) * out)
-    r = float(np.nanmedian(surface)) if np.isfinite(surface).any() else _mid_tunnel(ribbon, t, x)
+def _around(ribbon: Ribbon, surface: FloatArray, t: float, x: float, half: float) -> float:
+    """The usual r of a surface on rings outside an opening of half-width `half`, mm."""
+    angle = np.arange(0.0, 2 * np.pi, np.pi / 12)
+    radius = half + np.array(RING_MM)[:, None]
+    ring = ribbon.read(surface, t + radius * np.cos(angle), x + radius * np.sin(angle))
+    return _usual(ring) if np.isfinite(ring).any() else _mid_tunnel(ribbon, t, x)
+
+
+def _usual(values: FloatArray) -> float:
+    """The mean of the middle half of what is finite: steadier than the median, and as robust."""
+    some = np.sort(values[np.isfinite(values)])
+    cut = len(some) // 4
+    return float(some[cut : len(some) - cut].mean())
+
+
+def _margin(
+    ribbon: Ribbon, surface: FloatArray, t: float, x: float, half: float, seen: bool
+) -> Landmark:
+    """The lateral rim of a foramen where it opens on a surface, `half` beside its middle."""
+    lateral = half * np.sign(x)
+    dt, out = (a.ravel() for a in np.mgrid[-6.0:6.5:1.0, 0.0:6.5:1.0])
+    near = ribbon.read(surface, t + dt, x + lateral + np.sign(x) * out)
+    r = _usual(near) if np.isfinite(near).any() else _mid_tunnel(ribbon, t, x)
     return Landmark(ribbon.point(t, x + lateral, r), not seen, 2.5 if seen else 4.0)
 
 
-def _nearest(ribbon: Ribbon, image: FloatArray, t: FloatArray, x: FloatArray) -> FloatArray:
-    """An (n, m) map with gaps read without mixing neighbours."""
-    return map_coordinates(image, [t, x - ribbon.across[0]], order=0, mode="nearest")
+def ends(ribbon: Ribbon, landmarks: Mapping[str, Landmark]) -> dict[str, Landmark]:
+    """`sacrum_caudal`, the ventral end of S5, and `hiatus_apex`, estimated on the midline from the
+    S4 foramina: no label parts sacrum and coccyx."""
+    rows = ribbon.locate(np.array([levels(landmarks, side)[3] for side in SIDES]))
+    fourth = float(rows[:, 0].mean())
+    last = float(np.flatnonzero((ribbon.distance < 0).any(axis=(1, 2)))[-1])
+    places = {
+        "sacrum_caudal": (ribbon.ventral, min(fourth + S5_BELOW_MM, last)),
+        "hiatus_apex": (ribbon.dorsal, min(fourth - APEX_ABOVE_MM, last)),
+    }
+    return {
+        name: Landmark(ribbon.point(t, 0.0, _around(ribbon, surface, t, 0.0, 2.0)), True, 8.0)
+        for name, (surface, t) in places.items()
+    }
 
 
 def levels(landmarks: Mapping[str, Landmark], side: str) -> FloatArray:

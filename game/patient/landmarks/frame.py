@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree
 from game.geometry.grid import FloatArray
 from game.geometry.views import axes_from_left
 from game.patient.distance import surface_points
+from game.patient.errors import PatientError
 from game.patient.patient import SIDES, Side
 from game.patient.segmentation import Bones
 
@@ -51,8 +52,8 @@ def midsagittal(bones: Bones) -> Frame:
     """The frame whose plane best mirrors the sacrum onto itself and each hip onto the other.
 
     Robust least squares over the mirrored surfaces' distances, cut off at 5 mm, from the plane
-    between the hips; superior is the scanner's. Raises ValueError where a hip or the sacrum is not
-    on the grid."""
+    between the hips; superior is the scanner's. Raises PatientError where a hip or the sacrum is
+    not on the grid."""
     sacrum = _sacral_surface(bones)
     hips = {side: _hip_surface(bones, side) for side in SIDES}
     between = hips["left"].points.mean(axis=0) - hips["right"].points.mean(axis=0)
@@ -128,14 +129,14 @@ class PointSurface:
 def _sacral_surface(bones: Bones) -> FloatArray:
     found = np.argwhere(np.abs(bones.sacrum) < 0.5 * bones.grid.spacing).astype(float)
     if len(found) < LEAST_POINTS:
-        raise ValueError(f"the sacrum has {len(found)} surface voxels; need {LEAST_POINTS}")
+        raise PatientError(f"the sacrum has {len(found)} surface voxels; need {LEAST_POINTS}")
     return bones.grid.point_from_index(found[:: max(1, len(found) // MOST_POINTS)])
 
 
 def _hip_surface(bones: Bones, side: Side) -> PointSurface:
     points, normals = hip_points(bones, side)
     if len(points) < LEAST_POINTS:
-        raise ValueError(f"the {side} hip has {len(points)} surface points; need {LEAST_POINTS}")
+        raise PatientError(f"the {side} hip has {len(points)} surface points; need {LEAST_POINTS}")
     step = max(1, len(points) // MOST_POINTS)
     return PointSurface(points[::step], normals[::step])
 
@@ -174,14 +175,12 @@ class Ribbon:
     @cached_property
     def ventral(self) -> FloatArray:
         """r of the first bone along each ray, mm (n, m); NaN where there is none."""
-        bone = self.distance < 0
-        return np.where(bone.any(axis=2), self.along[bone.argmax(axis=2)], np.nan)
+        return _first_bone(self.distance, self.along)
 
     @cached_property
     def dorsal(self) -> FloatArray:
         """r of the last bone along each ray, mm (n, m); NaN where there is none."""
-        bone = self.distance[:, :, ::-1] < 0
-        return np.where(bone.any(axis=2), self.along[::-1][bone.argmax(axis=2)], np.nan)
+        return _first_bone(self.distance[:, :, ::-1], self.along[::-1])
 
     def point(
         self, t: FloatArray | float, x: FloatArray | float, r: FloatArray | float
@@ -210,6 +209,20 @@ class Ribbon:
         """Values of an (n, m) map of this ribbon at t, x (of one shape); held beyond the edge."""
         column = (x - self.across[0]) / (self.across[1] - self.across[0])
         return map_coordinates(image, [t, column], order=1, mode="nearest")
+
+
+def _first_bone(distance: FloatArray, along: FloatArray) -> FloatArray:
+    """Where each ray of `distance` (n, m, k) at `along` (k,) first enters bone, linear between its
+    steps (n, m); NaN where it meets none."""
+    bone = distance < 0
+    inner = bone.argmax(axis=2)
+    outer = np.maximum(inner - 1, 0)
+    deep, shallow = (
+        np.take_along_axis(distance, at[..., None], 2)[..., 0] for at in (inner, outer)
+    )
+    share = np.where(inner > outer, deep / np.minimum(deep - shallow, -1e-6), 0.0)
+    place = along[inner] + share * (along[outer] - along[inner])
+    return np.where(bone.any(axis=2), place, np.nan)
 
 
 def _turn(normals: FloatArray, curve: FloatArray) -> float:

@@ -22,6 +22,10 @@ END_MM = 3.5  # from the middle of the latter to the end: two thirds of its heig
 # narrows linearly; read off the three scans
 PIIS_REACH_MM = 25.0  # of the PIIS from the joint's caudal end; project choice
 BLUNT_MM = 3.0  # project choice
+FRONT_BLUNT_MM = (
+    6.0  # project choice: the tubercle is blunter, and further from what sets the frame
+)
+TUBERCLE_HALF_MM = 45.0  # of the pubic tubercles from the midline, at most; project choice
 
 
 def joint_points(bones: Bones, side: Side) -> FloatArray:
@@ -97,7 +101,24 @@ def spines(bones: Bones, side: Side, frame: Frame, caudal: FloatArray) -> dict[s
     return {name: Landmark(point, True, 5.0) for name, point in found.items()}
 
 
-def _furthest(points: FloatArray, reach: FloatArray) -> FloatArray:
-    """The middle (3,) of the points (n, 3) that reach furthest, fading over BLUNT_MM: a blunt
+def front(bones: Bones, side: Side, frame: Frame) -> dict[str, Landmark]:
+    """`asis` and `pubic_tubercle` of one side: the foremost places of the hip bone's upper and of
+    its lower medial half. Estimated, for a hip bone may end short of them."""
+    points, _ = hip_points(bones, side)
+    local = frame.local(points)
+    height = local[:, 2] - np.median(local[:, 2])
+    upper = height > 0
+    medial = (height < 0) & (np.abs(local[:, 0]) < TUBERCLE_HALF_MM)
+    found = {}
+    for name, here in (("asis", upper), ("pubic_tubercle", medial)):
+        if here.sum() > 10:
+            reach = -local[here, 1] + 0.5 * local[here, 2]
+            mark = _furthest(points[here], reach, FRONT_BLUNT_MM)
+            found[f"{name}_{side}"] = Landmark(mark, True, 6.0)
+    return found
+
+
+def _furthest(points: FloatArray, reach: FloatArray, blunt: float = BLUNT_MM) -> FloatArray:
+    """The middle (3,) of the points (n, 3) that reach furthest, fading over `blunt` mm: a blunt
     process has no single hindmost point."""
-    return np.average(points, axis=0, weights=np.exp((reach - reach.max()) / BLUNT_MM))
+    return np.average(points, axis=0, weights=np.exp((reach - reach.max()) / blunt))

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from game.geometry.grid import FloatArray
 from game.geometry.views import Anatomy
 from game.patient.landmarks.endplate import endplate_corners
-from game.patient.landmarks.foramina import foramina
+from game.patient.landmarks.foramina import ends, foramina
 from game.patient.landmarks.frame import Frame, midsagittal, own_frame, unrolled
-from game.patient.landmarks.joint import si_caudal, spines
+from game.patient.landmarks.joint import front, si_caudal, spines
 from game.patient.patient import SIDES, Landmark, Plane, Side
 from game.patient.segmentation import Bones
 
 BELOW_MM, LATERAL_MM = 13.0, 10.0  # of the S1 endplate and of the S1 foramen, facts/procedure.md
+ENDPLATE = {"promontory", "s1_posterior_corner", "s1_endplate_centre"}
+FAR_MM = 30.0  # as far as a spine that is not looked at
 DISC_MM = 10.0  # height of the L5/S1 disc where the labels touch; project choice
 DISC_RANGE_MM = (3.0, 18.0)  # heights of a disc that is seen; project choice
 
@@ -28,21 +31,28 @@ def find_landmarks(
 
     Raises PatientError or ValueError where hips, sacrum and spine do not lie as in a pelvis."""
     frame = own_frame(bones, middle or midsagittal(bones))
-    found = dict(_endplate(bones, frame))
+    found = {} if known.keys() >= ENDPLATE else endplate_landmarks(bones, frame)
     found.update(known)
     centre = found["s1_endplate_centre"].point
-    found.update(foramina(unrolled(bones, frame), centre))
+    ribbon = unrolled(bones, frame)
+    found.update(foramina(ribbon, centre))
+    found.update(ends(ribbon, found))
     for side in SIDES:
         caudal = si_caudal(bones, side, frame)
         found[f"si_caudal_{side}"] = caudal
         found.update(spines(bones, side, frame, caudal.point))
+        found.update(front(bones, side, frame))
     found.update(known)
     for side in SIDES:
         found.update(_ala(bones, frame, found, side))
     return {**found, **known}
 
 
-def _endplate(bones: Bones, frame: Frame) -> dict[str, Landmark]:
+def endplate_landmarks(bones: Bones, frame: Frame) -> dict[str, Landmark]:
+    """The S1 endplate's corners and centre, estimated: on the outline of sacrum and spine, or of
+    the sacrum alone where its label ends at S1."""
+    if bones.parted:
+        bones = replace(bones, spine=np.full_like(bones.spine, FAR_MM))
     front, back = endplate_corners(bones, frame)
     return {
         "promontory": Landmark(front, True, 4.0),
