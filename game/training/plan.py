@@ -6,12 +6,13 @@ and the depths at which a picture is due.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from game.devices.cannula import LENGTHS_MM
-from game.devices.carm import CArmPose
+from game.devices.carm import CArmPose, refusal
+from game.geometry.carm import detector_direction
 from game.geometry.grid import FloatArray
 from game.geometry.views import PelvicView, ViewName, pelvic_angles, view_angles
 from game.patient.approach import skin_exit
@@ -20,6 +21,7 @@ from game.simulation.case import Case
 from game.simulation.placing import LAST_STRETCH_MM, LONG_STEP_MM, SHORT_STEP_MM
 
 GRIP_MM = 20.0  # facts/procedure.md
+LOWEST_MM = 200  # that the C-arm is lowered at most to clear the table; project choice
 STEP_MARGIN_MM = 0.4  # the expert stops this far before the longest step allowed
 
 
@@ -43,7 +45,8 @@ class Line:
 
 def stored_position(case: Case, view: ViewName | PelvicView) -> CArmPose:
     """The C-arm position of a view, centred on the planned bony paths: on both, or for an oblique
-    on the one of its side."""
+    on the one of its side. Where the tube would stand in the table the whole arm is lowered along
+    the beam, which keeps the view."""
     anatomy = case.patient.anatomy
     if view == "inlet" or view == "outlet":
         primary, secondary = pelvic_angles(view, anatomy)
@@ -53,7 +56,20 @@ def stored_position(case: Case, view: ViewName | PelvicView) -> CArmPose:
     shown = [a for side, a in case.approaches.items() if view not in one_sided - {oblique(side)}]
     ends = [point for approach in shown for point in (approach.entry, approach.target)]
     middle = np.round(np.stack(ends).mean(axis=0))
-    return CArmPose(primary, secondary, (float(middle[0]), float(middle[1]), float(middle[2])))
+    pose = CArmPose(primary, secondary, (float(middle[0]), float(middle[1]), float(middle[2])))
+    return _lowered(pose, case)
+
+
+def _lowered(pose: CArmPose, case: Case) -> CArmPose:
+    """The pose, its isocentre so far towards the tube that the tube clears the table; as it was
+    where that does not help."""
+    towards = detector_direction(pose.primary, pose.secondary)
+    for by in range(0, LOWEST_MM, 10):
+        x, y, z = (np.array(pose.isocentre) - by * towards).tolist()
+        tried = replace(pose, isocentre=(x, y, z))
+        if not refusal(tried, case.surroundings):
+            return tried
+    return pose
 
 
 def oblique(side: Side) -> ViewName:
