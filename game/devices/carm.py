@@ -10,11 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from math import asin, atan2, cos, degrees, hypot, pi, radians, sin
+from math import acos, asin, atan2, cos, degrees, hypot, pi, radians, sin
 from types import MappingProxyType
 
 from game.devices.surroundings import Clearance, Surroundings, clearance
-from game.geometry.carm import DETECTOR_MM, Projection, detector_direction, projection
+from game.geometry.carm import (
+    DETECTOR_MM,
+    Projection,
+    angles_of,
+    detector_direction,
+    projection,
+)
 from game.geometry.grid import Point
 
 TURN_RATE = radians(20.0)  # rad/s, both axes; a project choice, mobile C-arms turn 10-25 deg/s
@@ -26,6 +32,8 @@ ORBIT = (radians(-40.0), radians(110.0))
 # along the table the base is wheeled, project choice.
 TRAVEL = ((-100.0, 100.0), (-215.0, 215.0), (-300.0, 300.0))
 AXES = ("x", "y", "z")
+LOOK_S = 0.1  # of motion between looks ahead along a recall's way; project choice
+OPPOSITE = radians(175.0)
 STEEPEST = radians(75.0)  # of the secondary angle: no beam along the body; project choice
 ALLOWED_MM = 0.0  # of clearance
 
@@ -50,12 +58,13 @@ class CArmPose:
 
 @dataclass(frozen=True)
 class CArm:
-    """`goal` is the position being recalled, None when the motors follow the hand control;
-    `stopped` says what has stopped them, empty while nothing has; `stored` are the positions that
-    were stored, by name."""
+    """`goal` is the position being recalled, None when the motors follow the hand control, and
+    `via` the positions that it is reached by; `stopped` says what has stopped them, empty while
+    nothing has; `stored` are the positions that were stored, by name."""
 
     pose: CArmPose
     goal: CArmPose | None = None
+    via: tuple[CArmPose, ...] = ()
     stopped: str = ""
     stored: Mapping[str, CArmPose] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -84,28 +93,59 @@ def drive(carm: CArm, inputs: Drive, seconds: float, around: Surroundings) -> CA
     """The C-arm after `seconds` of its motors; any hand input ends a recall.
 
     A motor that would leave its range, or bring a housing closer to `around` than it may be,
-    stands still while the others go on; `stopped` then says why."""
+    stands still while the others go on; `stopped` says why, of a recall once none goes on."""
     if any(inputs):
-        carm = replace(carm, goal=None)
         wanted = _driven(carm.pose, inputs, seconds)
-    elif carm.goal is not None:
-        wanted = _towards(carm.pose, carm.goal, seconds)
-    else:
-        return carm if not carm.stopped else replace(carm, stopped="")
-    pose, stopped = _permitted(carm.pose, wanted, around)
-    arrived = pose == carm.goal or (bool(stopped) and pose == carm.pose)
-    return replace(carm, pose=pose, goal=None if arrived else carm.goal, stopped=stopped)
+        pose, stopped = _permitted(carm.pose, wanted, around)
+        return replace(carm, pose=pose, goal=None, via=(), stopped=stopped)
+    if carm.goal is not None:
+        return _recalled(carm, carm.goal, seconds, around)
+    return carm if not carm.stopped else replace(carm, stopped="")
+
+
+def _recalled(carm: CArm, goal: CArmPose, seconds: float, around: Surroundings) -> CArm:
+    """One stretch of the way to a goal."""
+    target = carm.via[0] if carm.via else goal
+    pose, stopped = _permitted(carm.pose, _towards(carm.pose, target, seconds), around)
+    if pose == carm.pose and stopped:
+        return replace(carm, goal=None, via=(), stopped=stopped)
+    if pose != target:
+        return replace(carm, pose=pose)
+    if carm.via:
+        return replace(carm, pose=pose, via=carm.via[1:])
+    return replace(carm, pose=pose, goal=None)
 
 
 def recall(carm: CArm, goal: CArmPose, around: Surroundings) -> CArm:
-    """Start moving to a position; raises ValueError, with what is allowed, for one that the C-arm
-    cannot take."""
+    """Start moving to a position, straight or, where something is in the way, with the arc untilted
+    for the turn; raises ValueError, with what is allowed, for one that the C-arm cannot take."""
     fault = refusal(goal, around)
     if fault:
         raise ValueError(fault)
     turn = goal.primary - carm.pose.primary
     nearest = carm.pose.primary + atan2(sin(turn), cos(turn))
-    return replace(carm, goal=replace(goal, primary=nearest), stopped="")
+    goal = replace(goal, primary=nearest)
+    return replace(carm, goal=goal, via=_way(carm.pose, goal, around), stopped="")
+
+
+def _way(pose: CArmPose, goal: CArmPose, around: Surroundings) -> tuple[CArmPose, ...]:
+    """Positions to pass so that nothing is met; none where the straight way, or no way, is free."""
+    first, last = replace(pose, secondary=0.0), replace(goal, secondary=0.0)
+    for via in ((), (last,), (first,), (first, last)):
+        if _free(pose, (*via, goal), around):
+            return via
+    return ()
+
+
+def _free(pose: CArmPose, stops: tuple[CArmPose, ...], around: Surroundings) -> bool:
+    """Whether the motors meet nothing from `pose` by way of `stops`."""
+    for stop in stops:
+        while pose != stop:
+            onward = _towards(pose, stop, LOOK_S)
+            if _worsened(pose, onward, around):
+                return False
+            pose = onward
+    return True
 
 
 def store(carm: CArm, name: str) -> CArm:
@@ -180,6 +220,7 @@ def _shifted(axis: int) -> Motor:
 
 Motor = Callable[[CArmPose, CArmPose], CArmPose]
 MOTORS: tuple[Motor, ...] = (
+    lambda pose, wanted: replace(pose, primary=wanted.primary, secondary=wanted.secondary),
     lambda pose, wanted: replace(pose, primary=wanted.primary),
     lambda pose, wanted: replace(pose, secondary=wanted.secondary),
     *(_shifted(axis) for axis in range(3)),
@@ -198,15 +239,30 @@ def _driven(pose: CArmPose, inputs: Drive, seconds: float) -> CArmPose:
 
 
 def _towards(pose: CArmPose, goal: CArmPose, seconds: float) -> CArmPose:
-    turn, travel = TURN_RATE * seconds, TRAVEL_RATE * seconds
+    """Both turns end together: the detector goes the shortest way, which is the arc's own."""
+    travel = TRAVEL_RATE * seconds
     x, y, z = (
         _approach(now, end, travel) for now, end in zip(pose.isocentre, goal.isocentre, strict=True)
     )
-    return CArmPose(
-        _approach(pose.primary, goal.primary, turn),
-        _approach(pose.secondary, goal.secondary, turn),
-        (x, y, z),
-    )
+    return CArmPose(*_turned(pose, goal, TURN_RATE * seconds), (x, y, z))
+
+
+def _turned(pose: CArmPose, goal: CArmPose, most: float) -> tuple[float, float]:
+    """Primary and secondary angle after a turn of at most `most` on the great circle to the goal;
+    where the two are opposite each other, by the primary angle."""
+    here = detector_direction(pose.primary, pose.secondary)
+    there = detector_direction(goal.primary, goal.secondary)
+    cosine = sum(a * b for a, b in zip(here.tolist(), there.tolist(), strict=True))
+    left = acos(max(-1.0, min(1.0, cosine)))
+    if left <= most:
+        return goal.primary, goal.secondary
+    if left > OPPOSITE:
+        return _approach(pose.primary, goal.primary, most), pose.secondary
+    share = most / left
+    way = sin((1.0 - share) * left) * here + sin(share * left) * there
+    primary, secondary = angles_of(way)
+    turn = primary - pose.primary
+    return pose.primary + atan2(sin(turn), cos(turn)), secondary
 
 
 def _approach(now: float, end: float, most: float) -> float:

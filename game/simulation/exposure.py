@@ -35,17 +35,25 @@ RAYS = 7
 STEP_MM = 4.0
 
 
-def expose(patient: Patient, tube: Tube, pose: CArmPose, time: int, shot: bool = False) -> Tube:
+def expose(
+    patient: Patient,
+    tube: Tube,
+    pose: CArmPose,
+    time: int,
+    shot: bool = False,
+    by_hand_kvp: float | None = None,
+) -> Tube:
     """The tube after one pulse at `time` (1/3000 s): its technique, one more pulse, its dose.
 
     kV rises with the patient's water-equivalent thickness within the generator's 60-110; mAs then
     gives the receptor its dose (`PULSE_NGY`, or `SHOT_NGY` for a single exposure, times the
     magnification) as far as `MAS_RANGE` (`SHOT_MAS`) and, in fluoroscopy, `LIMIT_MGY_MIN` reach:
-    beyond them the picture is too bright, or too dark and noisy."""
+    beyond them the picture is too bright, or too dark and noisy. `by_hand_kvp` sets the voltage
+    instead of the thickness; raises ValueError for one outside the generator's range."""
     thickness = water_equivalent(patient, pose, tube.field)
     wanted, limits = (SHOT_NGY, SHOT_MAS) if shot else (PULSE_NGY, MAS_RANGE)
     wanted *= tube.field.magnification  # as flat panels ask for, about; project choice
-    kvp = technique_kvp(thickness)
+    kvp = technique_kvp(thickness) if by_hand_kvp is None else by_hand_kvp
     per_mas = air_kerma(fluence(kvp, REFERENCE_MM))
     most = limits[1] if shot else min(limits[1], LIMIT_MGY_MIN / 60.0 / tube.pulse_rate / per_mas)
     mas = min(max(wanted / receptor_ngy_per_mas(kvp, thickness), limits[0]), most)

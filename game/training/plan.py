@@ -6,7 +6,8 @@ and the depths at which a picture is due.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from math import radians
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from game.simulation.case import Case
 from game.simulation.placing import LAST_STRETCH_MM, LONG_STEP_MM, SHORT_STEP_MM
 
 GRIP_MM = 20.0  # facts/procedure.md
+NEAR_MM = 5.0  # that a stored position keeps clear; project choice
 LOWEST_MM = 200  # that the C-arm is lowered at most to clear the table; project choice
 STEP_MARGIN_MM = 0.4  # the expert stops this far before the longest step allowed
 
@@ -60,14 +62,23 @@ def stored_position(case: Case, view: ViewName | PelvicView) -> CArmPose:
     return _lowered(pose, case)
 
 
+def beside(pose: CArmPose, turn_deg: float, tilt_deg: float, lower_mm: float) -> CArmPose:
+    """A pose turned and tilted by so many degrees, and moved along its beam towards the tube."""
+    primary, secondary = pose.primary + radians(turn_deg), pose.secondary + radians(tilt_deg)
+    towards = detector_direction(primary, secondary)
+    x, y, z = (np.array(pose.isocentre) - lower_mm * towards).tolist()
+    return CArmPose(primary, secondary, (x, y, z))
+
+
 def _lowered(pose: CArmPose, case: Case) -> CArmPose:
     """The pose, its isocentre so far towards the tube that the tube clears the table; as it was
     where that does not help."""
-    towards = detector_direction(pose.primary, pose.secondary)
     for by in range(0, LOWEST_MM, 10):
-        x, y, z = (np.array(pose.isocentre) - by * towards).tolist()
-        tried = replace(pose, isocentre=(x, y, z))
-        if not refusal(tried, case.surroundings):
+        tried = beside(pose, 0.0, 0.0, float(by))
+        if (
+            not refusal(tried, case.surroundings)
+            and tried.clearance(case.surroundings).mm > NEAR_MM
+        ):
             return tried
     return pose
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from game.devices.surroundings import (
-    DETECTOR_BOX,
+    DETECTOR,
     TABLE_MM,
-    TUBE_BOX,
+    TUBE,
     Surroundings,
     clearance,
     surroundings_of,
@@ -36,15 +36,16 @@ def test_ap_the_tube_hangs_under_the_table() -> None:
 
 
 def test_a_lateral_stands_beside_the_table() -> None:
-    """Half the table is 260 mm wide, the tube's front stands at 420."""
-    assert at(90.0, 0.0).mm == pytest.approx(420.0 - 260.0)
+    """Half the table is 260 mm wide, the collimator (radius 52) stands at 420 and its lowest edge
+    68 mm above it: no more than the true distance, no less than one axis gives."""
+    assert 420.0 - 260.0 <= at(90.0, 0.0).mm <= hypot(420.0 - 260.0, 120.0 - 52.0)
 
 
 def test_tilting_brings_the_tube_to_the_table() -> None:
     """The upper front edge of the tube's housing, 470 mm out and 95 mm up, in closed form."""
     for tilt in (40.0, 50.0):
         angle = radians(tilt)
-        edge = 470.0 * np.cos(angle) - TUBE_BOX[0] / 2.0 * np.sin(angle)
+        edge = 470.0 * np.cos(angle) - TUBE.half_width * np.sin(angle)
         assert at(180.0, tilt).mm <= edge - 120.0 - TABLE_MM + 1e-9
     assert at(180.0, 60.0).mm < 0.0 < at(180.0, 40.0).mm
 
@@ -53,7 +54,7 @@ def test_the_detector_in_the_patient() -> None:
     """Lowered by 400 mm the detector's face is 30 mm inside."""
     found = at(180.0, 0.0, (0.0, -400.0, 0.0))
     assert (found.housing, found.obstacle) == ("detector", "patient")
-    assert found.mm == pytest.approx(DETECTOR_BOX[1] - 400.0 - 120.0)
+    assert found.mm == pytest.approx(DETECTOR.near - 400.0 - 120.0)
 
 
 @pytest.mark.parametrize("aside", [0.0, 40.0, 100.0])
