@@ -140,6 +140,25 @@ def test_an_h_fracture_has_no_side(tmp_path: Path) -> None:
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "allowed"),
+    [
+        (("--kvp", "130"), "60-110"),
+        (("--collimation", "0"), "0.1 to 1.0"),
+        (("--magnification", "4"), "1.0 to 3.0"),
+        (("--frames", "0"), "1 to 16"),
+        (("--pulse-rate", "12"), "7.5"),
+        (("--view", "sideways"), "lateral"),
+        (("-o", "x.jpg"), ".dcm"),
+    ],
+)
+def test_an_xray_that_cannot_be(options: tuple[str, str], allowed: str, tmp_path: Path) -> None:
+    asked = {"--view": "ap", "-o": "x.png"} | {options[0]: options[1]}
+    words = [word for pair in asked.items() for word in pair]
+    assert allowed in complaint(run("xray", *words, cwd=tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_new_patient_is_kept_with_its_fracture(tmp_path: Path) -> None:
     out = tmp_path / "patient"
     said = run("patient", "new", "--fracture", "foramen", "--laterality", "left", "--out", out)

@@ -46,7 +46,7 @@ def exposed_at(
     collimation and magnification; with a `pulse_rate` the picture is a pulse of fluoroscopy.
     Raises ValueError for what the machine refuses."""
     from game.devices.carm import refusal
-    from game.devices.tube import Field, checked_rate
+    from game.devices.tube import checked_rate
     from game.simulation.control import Collimate, Control, Expose, Recall, SetPulseRate
     from game.simulation.step import begin, step
     from game.training.plan import beside, stored_position
@@ -55,7 +55,6 @@ def exposed_at(
     fault = refusal(goal, case.surroundings)
     if fault:
         raise ValueError(fault)
-    Field(*field)
     state = step(case, begin(case), Control(actions=(Recall(goal), Collimate(*field))))
     while state.carm.moving:
         state = step(case, state, Control())

@@ -78,9 +78,12 @@ def xray(
 
     Example: sacrosim xray --patient scans/pelvis --view oblique-left -o oblique.dcm
     """
+    from game.devices.beam import fluence
+    from game.devices.tube import Field, checked_rate
     from game.fluoroscopy.detector import Detector
     from game.fluoroscopy.display import MONITOR
     from game.fluoroscopy.projector import Projector
+    from game.geometry.carm import SOURCE_TO_DETECTOR_MM
 
     if out.suffix.lower() not in KINDS:
         raise BadInput(f"-o {out}: the file must end in .png, .dcm or .npz")
@@ -90,6 +93,11 @@ def xray(
     )  # fmt: skip
     try:
         detector = Detector(grid, frames)
+        Field(collimation, magnification)
+        if kvp is not None:
+            fluence(kvp, SOURCE_TO_DETECTOR_MM)
+        if pulse_rate is not None:
+            checked_rate(pulse_rate)
         case = case_of(level_of("both-sides"), patient, seed, out.parent)
         with working(f"projecting {view.value}"):
             state = exposed_at(
