@@ -15,6 +15,7 @@ from game.devices.carm import CArmPose
 from game.fluoroscopy.cement import fill
 from game.fluoroscopy.detector import PANEL, Detector, detected
 from game.fluoroscopy.display import MONITOR, Display, marked, oriented, shown, side_letters
+from game.fluoroscopy.hand import with_hand
 from game.fluoroscopy.instruments import insert
 from game.fluoroscopy.projector import AreaDensities, Projector
 from game.fluoroscopy.spectrum import transmitted, unattenuated
@@ -82,7 +83,8 @@ def exposed(
 def scene_areas(
     state: State, projector: Projector, geometry: Projection, coarse: bool = False
 ) -> AreaDensities:
-    """Area densities of the patient with the state's cement and cannulas in place."""
+    """Area densities of the patient with the state's cement and cannulas in place, and the hand
+    that was on one of them at the last pulse."""
     areas = projector.areas(geometry, coarse)
     if len(state.cement.voxels):
         areas = fill(areas, geometry, projector.patient.bone, state.cement)
@@ -90,6 +92,9 @@ def scene_areas(
         if cannula.stage in ("held", "tissue", "bone"):
             bore = state.injector.bore_ml.get(side, 0.0)
             areas = insert(areas, geometry, projector, cannula, bore)
+    if state.gripped is not None:
+        cannula = state.cannulas[state.gripped]
+        areas = with_hand(areas, geometry, cannula, state.operator.side)
     return areas
 
 
