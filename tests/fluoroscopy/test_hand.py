@@ -29,7 +29,7 @@ def test_the_hand_is_where_it_grips_and_the_forearm_goes_to_the_operator(side: s
 
 
 def test_a_fist_weighs_what_a_fist_weighs() -> None:
-    """Without the forearm some 350-450 g of hand; the cylinders, which leave out the palm, are 100-500."""
+    """Without the forearm some 350-450 g of hand; the cylinders leave out the palm."""
     geometry = view(180.0, 0.0, size=256)
     air = projector(np.full(GRID.shape, -1000, np.int16)).areas(geometry)
     found = with_hand(air, geometry, HELD, "left")
