@@ -177,6 +177,25 @@ def test_a_folder_of_somebody_else_is_refused_before_the_work(tmp_path: Path) ->
     assert "no saved patient" in complaint(run("patient", "new", "--out", tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("options", "allowed"),
+    [
+        (("--kvp", "130"), "60-110"),
+        (("--collimation", "0"), "0.1 to 1.0"),
+        (("--magnification", "4"), "1.0 to 3.0"),
+        (("--frames", "0"), "1 to 16"),
+        (("--pulse-rate", "12"), "7.5"),
+        (("--view", "sideways"), "lateral"),
+        (("-o", "x.jpg"), ".dcm"),
+    ],
+)
+def test_an_xray_that_cannot_be(options: tuple[str, str], allowed: str, tmp_path: Path) -> None:
+    asked = {"--view": "ap", "-o": "x.png"} | {options[0]: options[1]}
+    words = [word for pair in asked.items() for word in pair]
+    assert allowed in complaint(run("xray", *words, cwd=tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_new_patient_is_kept_with_its_fracture(tmp_path: Path) -> None:
     out = tmp_path / "patient"
     asked = ("--fracture", "foramen", "--laterality", "left", "--sex", "male", "--age", "81")

@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.table import Table
 
 from game import __version__
-from game.cli.cases import case_of, exposed_at, level_of
+from game.cli.cases import case_of, level_of
 from game.cli.patients import JsonOption, patients
 from game.cli.survey import survey_people
+from game.cli.xrays import xray
 from game.errors import BadInput
 from game.terminal import print_table, screen, working
 
@@ -35,6 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(patients)
+app.command()(xray)
 
 
 class Device(StrEnum):
@@ -53,17 +55,6 @@ class Part(StrEnum):
     FLUOROSCOPY = "fluoroscopy"
     PROCEDURE = "procedure"
     PATIENT = "patient"
-
-
-class View(StrEnum):
-    """The named views of game.geometry.views, for the command line."""
-
-    AP = "ap"
-    LATERAL = "lateral"
-    OBLIQUE_LEFT = "oblique-left"
-    OBLIQUE_RIGHT = "oblique-right"
-    INLET = "inlet"
-    OUTLET = "outlet"
 
 
 PatientOption = Annotated[
@@ -211,40 +202,6 @@ def levels(as_json: JsonOption = False) -> None:
         return
     rows = [(level.name, level.title, ", ".join(level.sides)) for level in found]
     print_table(("level", "title", "sides"), rows)
-
-
-@app.command()
-def xray(
-    view: Annotated[View, typer.Option(help="Which view.")],
-    out: Annotated[
-        Path, typer.Option("-o", "--out", help="A .png, or a .npz of what is behind it.")
-    ],
-    patient: PatientOption = None,
-    seed: SeedOption = 0,
-    size: Annotated[int, typer.Option(min=64, max=2048, help="Pixels across.")] = 512,
-) -> None:
-    """One virtual X-ray of a patient, at a true view, nothing in place.
-
-    Example: sacrosim xray --patient scans/pelvis --view oblique-left -o oblique.png
-    """
-    from game.fluoroscopy.projector import Projector
-    from game.fluoroscopy.render import exposed, render, save_arrays, save_png, scene_areas
-
-    if out.suffix.lower() not in (".png", ".npz"):
-        raise BadInput(f"-o {out}: the file must end in .png or .npz")
-    case = case_of(level_of("both-sides"), patient, seed, out.parent)
-    with working(f"projecting {view.value}"):
-        state = exposed_at(case, view.value)
-        projector = Projector(case.patient)
-        picture = render(case, state, projector, size)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if out.suffix.lower() == ".png":
-            save_png(picture, out)
-        else:
-            areas = scene_areas(state, projector, picture.projection)
-            signal = exposed(case, state, projector, picture.projection)
-            save_arrays(out, areas, signal, picture.projection)
-    screen.print(f"{picture.caption}: {out}")
 
 
 @app.command()

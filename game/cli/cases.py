@@ -33,14 +33,34 @@ def case_of(level: Level, patient: Path | None, seed: int, out: Path | None) -> 
         return make_case(chosen, level, seed)
 
 
-def exposed_at(case: Case, view: ViewName | PelvicView) -> State:
-    """The state after the C-arm has been driven to a true view and one picture was taken."""
-    from game.simulation.control import Control, Expose, Recall
-    from game.simulation.step import begin, step
-    from game.training.plan import stored_position
+def exposed_at(
+    case: Case,
+    view: ViewName | PelvicView,
+    moved: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    field: tuple[float, float] = (1.0, 1.0),
+    pulse_rate: float | None = None,
+) -> State:
+    """The state after the C-arm has been driven to a true view and one picture was taken.
 
-    goal = stored_position(case, view)
-    state = step(case, begin(case), Control(actions=(Recall(goal),)))
+    `moved` turns and tilts it from there, degrees, and lowers it along the beam, mm; `field` is
+    collimation and magnification; with a `pulse_rate` the picture is a pulse of fluoroscopy.
+    Raises ValueError for what the machine refuses."""
+    from game.devices.carm import refusal
+    from game.devices.tube import checked_rate
+    from game.simulation.control import Collimate, Control, Expose, Recall, SetPulseRate
+    from game.simulation.step import begin, step
+    from game.training.plan import beside, stored_position
+
+    goal = beside(stored_position(case, view), *moved)
+    fault = refusal(goal, case.surroundings)
+    if fault:
+        raise ValueError(fault)
+    state = step(case, begin(case), Control(actions=(Recall(goal), Collimate(*field))))
     while state.carm.moving:
         state = step(case, state, Control())
-    return step(case, state, Control(actions=(Expose(),)))
+    if state.carm.stopped:
+        raise ValueError(f"on the way: {state.carm.stopped}")
+    if pulse_rate is None:
+        return step(case, state, Control(actions=(Expose(),)))
+    rate = SetPulseRate(checked_rate(pulse_rate))
+    return step(case, state, Control(pedal=True, actions=(rate,)))

@@ -66,7 +66,7 @@ def attenuation() -> Attenuation:
 def fluence(kvp: float, distance_mm: float) -> NDArray[np.float64]:
     """Photons (b,) per mm2 and mAs in air at a distance from the focal spot, inverse square.
 
-    Linear between the 5 kV rows of the table; raises ValueError outside `KVP_RANGE`."""
+    Linear between the rows, one for each whole kV; raises ValueError outside `KVP_RANGE`."""
     low, high = KVP_RANGE
     if not low <= kvp <= high:
         raise ValueError(f"tube voltage is {kvp} kV; the generator gives {low:.0f}-{high:.0f}")

@@ -7,49 +7,36 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from game.devices.tube import OPEN, Field
 from game.fluoroscopy.blur import SIGMA, blurred
 from game.fluoroscopy.field import lit, open_field
-from game.fluoroscopy.scatter import FULL_FIELD_MM, GRID_PRIMARY, pedestal
+from game.fluoroscopy.scatter import GRID_PRIMARY, pedestal
+from game.geometry.carm import SOURCE_TO_ISOCENTRE_MM
 
 # mm at the detector: a 0.6 mm focal spot at magnification 1.92 (0.55), facts/fluoroscopy.md.
 FOCAL_FWHM_MM = 0.55
 PANEL_FWHM_MM = 0.35  # 0.6 mm CsI; project choice
 ELECTRONIC_KEV_MM = 300.0  # rms x mm: as quantum noise at about 1 nGy; project choice
-COLLIMATION = (0.1, 1.0)
-MAGNIFICATION = (1.0, 3.0)  # to a third of the panel, as image intensifiers of 23 to 11 cm and less
 FRAMES = (1, 16)
 
 
 @dataclass(frozen=True)
 class Detector:
-    """How the panel is used: whether a 10:1 `grid` is on it; `collimation`, the open share of the
-    picture's side; `magnification`, by reading only the panel's middle; `frames`, how many pulses
-    are averaged (as if nothing moved between them). Raises ValueError outside the ranges above."""
+    """How the panel is used: whether a 10:1 `grid` is on it; `frames`, how many pulses are averaged
+    (as if nothing moved between them). Raises ValueError outside `FRAMES`."""
 
     grid: bool = True
-    collimation: float = 1.0
-    magnification: float = 1.0
     frames: int = 1
 
     def __post_init__(self) -> None:
-        for name, (low, high) in (
-            ("collimation", COLLIMATION),
-            ("magnification", MAGNIFICATION),
-            ("frames", FRAMES),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"{name} is {value}; it must be {low} to {high}")
+        low, high = FRAMES
+        if not low <= self.frames <= high:
+            raise ValueError(f"frames is {self.frames}; it must be {low} to {high}")
 
     @property
     def primary(self) -> float:
         """What the grid passes of the primary."""
         return GRID_PRIMARY if self.grid else 1.0
-
-    @property
-    def side_mm(self) -> float:
-        """Side of the irradiated field at the isocentre, mm."""
-        return FULL_FIELD_MM * self.collimation / self.magnification
 
 
 PANEL = Detector()
@@ -63,6 +50,7 @@ def detected(
     kvp: float,
     generator: np.random.Generator,
     detector: Detector = PANEL,
+    beam: Field = OPEN,
 ) -> NDArray[np.float32]:
     """One pulse's picture (h, w), keV/mm2 as on the beam's axis, from the primary's mean and
     variance per mm2 behind `water_cm` (h, w) of water.
@@ -72,11 +60,12 @@ def detected(
     0 where the collimator shuts the beam out."""
     size = len(mean)
     field = open_field(size, pixel_mm)
-    window = lit(size, detector.collimation)
+    window = lit(size, beam.collimation)
     primary = np.zeros_like(mean)
     primary[window, window] = detector.primary * (mean * field)[window, window]
     # What the grid does to scatter is in its ratio to the primary behind the grid.
-    over = pedestal(primary, water_cm, pixel_mm, kvp, detector.side_mm, detector.grid)
+    side = beam.side_mm(SOURCE_TO_ISOCENTRE_MM)
+    over = pedestal(primary, water_cm, pixel_mm, kvp, side, detector.grid)
     photon = variance / np.maximum(mean, np.float32(1e-6))  # keV
     quanta = (primary + over) * photon * np.float32(1.0 / pixel_mm**2)
     quanta += np.float32((ELECTRONIC_KEV_MM / pixel_mm) ** 2)

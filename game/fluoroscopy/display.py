@@ -159,10 +159,16 @@ def side_letters(
     across = -across if chosen.flip else across
     for _ in range(chosen.turns % 4):
         across, down = -down, across
-    own = axes @ across
+    return towards(-across, axes), towards(across, axes)
+
+
+def towards(direction: FloatArray, axes: FloatArray) -> str:
+    """The letter of the side of the patient that an LPS direction (3,) points to most: L, R, A, P,
+    H or F; `axes` (3, 3) as in `Anatomy`."""
+    own = axes @ direction
     largest = int(np.argmax(np.abs(own) - np.array([0.0, 1e-9, 2e-9])))
     names = (("R", "L"), ("A", "P"), ("F", "H"))[largest]
-    return names if own[largest] > 0 else (names[1], names[0])
+    return names[1] if own[largest] > 0 else names[0]
 
 
 def marked(pixels: NDArray[np.uint8], letters: tuple[str, str]) -> NDArray[np.uint8]:

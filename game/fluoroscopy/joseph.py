@@ -8,6 +8,10 @@ of the values clipped at those anchors.
 
 The volume is read as pairs: a voxel and its neighbour above it (in z) share a 32-bit word, so that
 a sample takes two words instead of four values and the sampling loop is vectorised.
+
+A pixel is smaller than a voxel's shadow, so that most are told by their neighbours: every other row
+and column is traced, and of what lies between only what the cubic through the neighbours does not
+give closely.
 """
 
 from __future__ import annotations
@@ -31,6 +35,8 @@ SUMS_IN_ANY_ORDER = {"reassoc", "contract", "nnan", "nsz"}
 
 
 NONE = np.float32(0)
+# Optical depth of 1 mm of bone, soft tissue and fat at 60 keV (facts/fluoroscopy.md).
+DEPTH = (0.3148 * 0.192, 0.2048 * 0.106, 0.1974 * 0.095)
 _16 = np.int32(16)
 
 
@@ -181,32 +187,86 @@ def _steepest(ray):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _column(words, bounds, source, corner, down, out, column):  # type: ignore[no-untyped-def]
-    """One picture column, top to bottom: neighbours along z share cache lines."""
+def _pixel(words, bounds, source, ray, out, row, column):  # type: ignore[no-untyped-def]
+    """One ray of a picture."""
     flat = words.reshape(-1)
     shape = words.shape
     strides = (shape[1] * shape[2], shape[2], 1)
     sums = np.empty(3)
-    for row in range(out.shape[1]):
-        ray = corner + row * down - source
-        _trace(flat, shape, strides, _steepest(ray), bounds, source, ray, sums)
-        for material in range(3):
-            out[material, row, column] = sums[material]
+    _trace(flat, shape, strides, _steepest(ray), bounds, source, ray, sums)
+    for material in range(3):
+        out[material, row, column] = sums[material]
 
 
 @njit(nogil=True, cache=True)
-def trace_serial(words, bounds, source, corner, right, down, out):  # type: ignore[no-untyped-def]
+def _between(out, row, column, down, across, tolerance):  # type: ignore[no-untyped-def]
+    """Fills a pixel from its two neighbours on either side along one direction, by the cubic
+    through them; False where cubic and straight line differ by more than the tolerance, or a
+    neighbour lies outside the picture."""
+    height, width = out.shape[1], out.shape[2]
+    first_row, last_row = row - 3 * down, row + 3 * down
+    first_column, last_column = column - 3 * across, column + 3 * across
+    if first_row < 0 or last_row >= height or first_column < 0 or last_column >= width:
+        return False
+    bent = 0.0
+    for material in range(3):
+        inner = (
+            out[material, row - down, column - across] + out[material, row + down, column + across]
+        )
+        outer = out[material, first_row, first_column] + out[material, last_row, last_column]
+        bent += DEPTH[material] * (inner - outer)
+        out[material, row, column] = 0.5625 * inner - 0.0625 * outer
+    return abs(bent) <= 16.0 * tolerance
+
+
+@njit(nogil=True, cache=True)
+def _even_column(words, bounds, source, corner, down, out, column, tolerance):  # type: ignore[no-untyped-def]
+    """One picture column, top to bottom (neighbours along z share cache lines): every other pixel,
+    then those between, traced where the others do not tell them. Tolerance 0 traces them all."""
+    step = 2 if tolerance > 0.0 else 1
+    for row in range(0, out.shape[1], step):
+        _pixel(words, bounds, source, corner + row * down - source, out, row, column)
+    for row in range(1, out.shape[1], 2):
+        if step == 2 and not _between(out, row, column, 1, 0, tolerance):
+            _pixel(words, bounds, source, corner + row * down - source, out, row, column)
+
+
+@njit(nogil=True, cache=True)
+def _odd_column(words, bounds, source, corner, down, out, column, tolerance):  # type: ignore[no-untyped-def]
+    """A column between two that are done."""
+    for row in range(out.shape[1]):
+        if not _between(out, row, column, 0, 1, tolerance):
+            _pixel(words, bounds, source, corner + row * down - source, out, row, column)
+
+
+@njit(nogil=True, cache=True)
+def trace_serial(words, bounds, source, corner, right, down, tolerance, out):  # type: ignore[no-untyped-def]
     """Fills `out` (3, h, w) with voxel lengths of bone, soft tissue and fat.
 
     `words` are a `paired` volume; `bounds` are unit vectors (n, 2) in the x-y plane and the lowest
     and highest extent (n,) of the body along each; `source`, `corner` (the first pixel), `right`
-    and `down` (one pixel) (3,) in fractional voxel indices. In z the end slices go on for ever."""
-    for column in range(out.shape[2]):
-        _column(words, bounds, source, corner + column * right, down, out, column)
+    and `down` (one pixel) (3,) in fractional voxel indices. In z the end slices go on for ever.
+    Pixels that their neighbours tell to within `tolerance` of optical depth x mm per voxel are not
+    traced; 0 traces all."""
+    step = 2 if tolerance > 0.0 else 1
+    for column in range(0, out.shape[2], step):
+        at = corner + column * right
+        _even_column(words, bounds, source, at, down, out, column, tolerance)
+    if step == 2:
+        for column in range(1, out.shape[2], 2):
+            at = corner + column * right
+            _odd_column(words, bounds, source, at, down, out, column, tolerance)
 
 
 @njit(nogil=True, cache=True, parallel=True)
-def trace_parallel(words, bounds, source, corner, right, down, out):  # type: ignore[no-untyped-def]
+def trace_parallel(words, bounds, source, corner, right, down, tolerance, out):  # type: ignore[no-untyped-def]
     """`trace_serial` over all cores; only for the one thread that owns parallel kernels."""
-    for column in prange(out.shape[2]):
-        _column(words, bounds, source, corner + column * right, down, out, column)
+    step = 2 if tolerance > 0.0 else 1
+    for n in prange((out.shape[2] + step - 1) // step):
+        at = corner + n * step * right
+        _even_column(words, bounds, source, at, down, out, n * step, tolerance)
+    for n in prange(out.shape[2] // 2):
+        if step == 2:
+            column = 2 * n + 1
+            at = corner + column * right
+            _odd_column(words, bounds, source, at, down, out, column, tolerance)

@@ -15,11 +15,12 @@ from game.devices.carm import CArmPose
 from game.fluoroscopy.cement import fill
 from game.fluoroscopy.detector import PANEL, Detector, detected
 from game.fluoroscopy.display import MONITOR, Display, marked, oriented, shown, side_letters
+from game.fluoroscopy.hand import with_hand
 from game.fluoroscopy.instruments import insert
 from game.fluoroscopy.projector import AreaDensities, Projector
 from game.fluoroscopy.spectrum import transmitted, unattenuated
-from game.geometry.carm import DETECTOR_MM, Projection
-from game.geometry.views import nearest_view
+from game.geometry.carm import Projection
+from game.geometry.views import named_view
 from game.simulation.case import Case
 from game.simulation.state import State
 
@@ -51,10 +52,11 @@ def render(
     the same picture and every pulse another noise. `coarse` is for a C-arm on the move: anatomy of
     a new pose is projected in less detail, cannulas and cement as ever. Raises ValueError for a
     tube voltage outside the generator's range."""
-    geometry = state.picture_pose.projection(size, DETECTOR_MM / detector.magnification)
+    field = state.picture_field
+    geometry = state.picture_pose.projection(size, field.panel_mm)
     signal = exposed(case, state, projector, geometry, detector, coarse)
     full = detector.primary * unattenuated(state.tube.kvp, state.tube.mas)
-    pixels = shown(signal, full, geometry.pixel_mm, display, detector.collimation)
+    pixels = shown(signal, full, geometry.pixel_mm, display, field.collimation)
     letters = side_letters(geometry, case.patient.anatomy.axes, display)
     return Picture(marked(oriented(pixels, display), letters), geometry, _caption(case, state))
 
@@ -73,13 +75,16 @@ def exposed(
     mean, variance = transmitted(areas, tube.kvp, tube.mas)
     generator = np.random.default_rng((abs(case.seed), tube.last_exposure + 1))
     pixel = geometry.pixel_mm
-    return detected(mean, variance, areas.water, pixel, tube.kvp, generator, detector)
+    return detected(
+        mean, variance, areas.water, pixel, tube.kvp, generator, detector, state.picture_field
+    )
 
 
 def scene_areas(
     state: State, projector: Projector, geometry: Projection, coarse: bool = False
 ) -> AreaDensities:
-    """Area densities of the patient with the state's cement and cannulas in place."""
+    """Area densities of the patient with the state's cement and cannulas in place, and the hand
+    that was on one of them at the last pulse."""
     areas = projector.areas(geometry, coarse)
     if len(state.cement.voxels):
         areas = fill(areas, geometry, projector.patient.bone, state.cement)
@@ -87,6 +92,9 @@ def scene_areas(
         if cannula.stage in ("held", "tissue", "bone"):
             bore = state.injector.bore_ml.get(side, 0.0)
             areas = insert(areas, geometry, projector, cannula, bore)
+    if state.gripped is not None:
+        cannula = state.cannulas[state.gripped]
+        areas = with_hand(areas, geometry, cannula, state.operator.side)
     return areas
 
 
@@ -115,8 +123,8 @@ def save_arrays(
 
 def _caption(case: Case, state: State) -> str:
     pose, tube = state.picture_pose, state.tube
-    error = nearest_view(pose.primary, pose.secondary, case.patient.anatomy)
-    name = f"{error.view}, " if error.worst_deg <= VIEW_TOLERANCE_DEG else ""
+    view = named_view(pose.primary, pose.secondary, case.patient.anatomy, VIEW_TOLERANCE_DEG)
+    name = f"{view}, " if view else ""
     return f"{name}{angles_text(pose)}, {tube.kvp:.0f} kV {tube.mas:.2f} mAs"
 
 

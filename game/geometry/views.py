@@ -31,6 +31,7 @@ _PRIMARY: Mapping[ViewName, float] = {
 # axes, from behind. Usual 25 deg caudal and 45 deg cranial of the frontal beam; project choice.
 PelvicView = Literal["inlet", "outlet"]
 PELVIC_VIEWS: Mapping[PelvicView, float] = {"inlet": radians(-25.0), "outlet": radians(45.0)}
+ALIKE_DEG = 2.0  # between two views that a picture cannot tell apart; project choice
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +102,29 @@ def nearest_view(primary: float, secondary: float, anatomy: Anatomy) -> ViewErro
     """The named view that a pose is closest to, with its error."""
     errors = [view_error(view, primary, secondary, anatomy) for view in VIEWS]
     return min(errors, key=lambda error: error.worst_deg)
+
+
+def view_errors(
+    primary: float, secondary: float, anatomy: Anatomy
+) -> Mapping[ViewName | PelvicView, float]:
+    """How far a pose is from each of the six views: the larger of its two errors, degrees."""
+    errors: dict[ViewName | PelvicView, float] = {
+        view: view_error(view, primary, secondary, anatomy).worst_deg for view in VIEWS
+    }
+    for view in PELVIC_VIEWS:
+        errors[view] = max(map(abs, pelvic_error(view, primary, secondary, anatomy)))
+    return errors
+
+
+def named_view(primary: float, secondary: float, anatomy: Anatomy, within_deg: float = 15.0) -> str:
+    """What a picture at a pose may be called: the nearest of the six views, or two with an "or"
+    between them where another is as near to `ALIKE_DEG` (the outlet of a patient whose disc is as
+    steep is an AP); empty where none is within `within_deg`."""
+    errors = view_errors(primary, secondary, anatomy)
+    nearest = min(errors.values())
+    if nearest > within_deg:
+        return ""
+    return " or ".join(view for view, error in errors.items() if error <= nearest + ALIKE_DEG)
 
 
 def axes_from_left(left: FloatArray) -> FloatArray:

@@ -51,7 +51,7 @@ class Header(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: int = 1
+    format: int = 2  # 2: field, dose of the operator, stored positions in State
     version: str = __version__
     numpy: str = np.__version__
     processor: str = Field(default_factory=lambda: f"{platform.machine()} {_processor()}")

@@ -51,7 +51,7 @@ class Gantry:
     def show(self, pose: CArmPose, on_skin: FloatArray | None) -> None:
         """Stand at `pose`; the aiming line ends where the central ray meets the skin (3,)."""
         towards = detector_direction(pose.primary, pose.secondary)
-        across = np.array([cos(pose.primary), sin(pose.primary), 0.0])
+        across = -np.array([cos(pose.primary), sin(pose.primary), 0.0])
         self.root.setPos(*pose.isocentre)
         self.turning.setMat(matrix_of(across, np.cross(towards, across), towards, np.zeros(3)))
         self._aim(pose, towards, on_skin)
@@ -112,9 +112,10 @@ def _detector() -> Mesh:
 
 
 def _base() -> Mesh:
-    """On the patient's right, where the arc bulges in the AP: yoke, column, chassis. LPS axes."""
-    yoke = box(120.0, 170.0, 150.0).moved((-ARC_RADIUS - 60.0, 0.0, 0.0))
-    beam = box(420.0, 90.0, 110.0).moved((-ARC_RADIUS - 300.0, 0.0, 0.0))
-    column = box(190.0, 860.0, 230.0).moved((-ARC_RADIUS - 520.0, -330.0, 0.0))
-    chassis = box(560.0, 110.0, 420.0).moved((-ARC_RADIUS - 480.0, -760.0, 0.0))
+    """On the patient's left (game/devices/carm.py), where the arc bulges in the AP: yoke, column,
+    chassis. LPS axes."""
+    yoke = box(120.0, 170.0, 150.0).moved((ARC_RADIUS + 60.0, 0.0, 0.0))
+    beam = box(420.0, 90.0, 110.0).moved((ARC_RADIUS + 300.0, 0.0, 0.0))
+    column = box(190.0, 860.0, 230.0).moved((ARC_RADIUS + 520.0, -330.0, 0.0))
+    chassis = box(560.0, 110.0, 420.0).moved((ARC_RADIUS + 480.0, -760.0, 0.0))
     return joined(yoke, beam, column, chassis)

@@ -11,11 +11,13 @@ import numpy as np
 
 from game.devices import carm, injector
 from game.devices.cannula import Cannula, taken
+from game.devices.tube import Field, Tube, checked_rate
 from game.patient.patient import Side
 from game.simulation.case import Case
 from game.simulation.clock import seconds
 from game.simulation.control import (
     Action,
+    Collimate,
     Connect,
     Expose,
     Finish,
@@ -24,6 +26,9 @@ from game.simulation.control import (
     MoveStylet,
     Recall,
     RemoveCannula,
+    SetPulseRate,
+    Stand,
+    Store,
     TakeCannula,
 )
 from game.simulation.events import (
@@ -58,7 +63,14 @@ def act(case: Case, state: State, action: Action) -> State:
             case Connect():
                 return _connect(state, action.side)
             case Recall():
-                return replace(state, carm=carm.recall(state.carm, action.goal))
+                moved = carm.recall(state.carm, action.goal, case.surroundings)
+                return replace(state, carm=moved)
+            case Store():
+                return replace(state, carm=carm.store(state.carm, action.name))
+            case Collimate() | SetPulseRate():
+                return replace(state, tube=_set(state.tube, action))
+            case Stand():
+                return replace(state, operator=replace(state.operator, side=action.side))
             case Mark():
                 return _mark(case, state, action)
             case Expose() | Finish():
@@ -75,6 +87,12 @@ def told(state: State, *events: Event) -> State:
 def with_side(mapping: Mapping[Side, T], side: Side, value: T) -> Mapping[Side, T]:
     """A read-only copy of a per-side mapping with one side's value replaced."""
     return MappingProxyType({**mapping, side: value})
+
+
+def _set(tube: Tube, action: Collimate | SetPulseRate) -> Tube:
+    if isinstance(action, SetPulseRate):
+        return replace(tube, pulse_rate=checked_rate(action.rate))
+    return replace(tube, field=Field(action.collimation, action.magnification))
 
 
 def _take(state: State, action: TakeCannula) -> State:

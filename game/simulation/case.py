@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from game.devices.tube import PULSE_RATES
+from game.devices.surroundings import Surroundings, surroundings_of
+from game.devices.tube import checked_rate
 from game.patient.approach import Approach
 from game.patient.patient import Patient, Side
 from game.simulation.cement import Medium
@@ -34,9 +36,7 @@ class Level(BaseModel):
     @field_validator("pulse_rate")
     @classmethod
     def _offered_by_the_generator(cls, rate: float) -> float:
-        if rate not in PULSE_RATES:
-            raise ValueError(f"{rate} pulses per second; there are {PULSE_RATES}")
-        return rate
+        return checked_rate(rate)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,3 +49,8 @@ class Case:
     seed: int
     approaches: Mapping[Side, Approach]
     medium: Medium
+
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """What stands in the C-arm's way."""
+        return surroundings_of(self.patient)

@@ -6,7 +6,9 @@ Numbers a hand gives are quantised here, so that what is recorded is what was si
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from game.devices.carm import STILL, CArmPose, Drive
 from game.geometry.grid import Point
@@ -96,6 +98,40 @@ class Recall:
 
 
 @dataclass(frozen=True)
+class Store:
+    """Store the C-arm's present position under a name, in place of one that has it."""
+
+    name: Annotated[str, Field(min_length=1, max_length=40)]
+    kind: Literal["store"] = "store"
+
+
+@dataclass(frozen=True)
+class Collimate:
+    """Open the collimator for a share of the picture's side, and magnify so many times, from the
+    next pulse on."""
+
+    collimation: float = 1.0
+    magnification: float = 1.0
+    kind: Literal["collimate"] = "collimate"
+
+
+@dataclass(frozen=True)
+class SetPulseRate:
+    """Choose how many pulses a second fluoroscopy makes."""
+
+    rate: float
+    kind: Literal["set-pulse-rate"] = "set-pulse-rate"
+
+
+@dataclass(frozen=True)
+class Stand:
+    """Go and stand on one side of the patient."""
+
+    side: Side
+    kind: Literal["stand"] = "stand"
+
+
+@dataclass(frozen=True)
 class Mark:
     """A place picked on the last image as the bony entry of one side; `point` is the place on the
     detector plane, LPS mm."""
@@ -112,14 +148,17 @@ class Finish:
     kind: Literal["finish"] = "finish"
 
 
-Action = TakeCannula | MoveStylet | RemoveCannula | Mix | Connect | Expose | Recall | Mark | Finish
+Action = (
+    TakeCannula | MoveStylet | RemoveCannula | Mix | Connect | Expose | Recall | Store | Collimate
+    | SetPulseRate | Stand | Mark | Finish
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Control:
     """`drive` is the C-arm hand control in percent; `pedal` runs fluoroscopy; `plunger` is the
     commanded flow, microlitres per second (negative releases); `active` the cannula in the hand;
-    `hand_on` whether the operator holds on to it (hands out of the beam when not)."""
+    `hand_on` whether the operator holds on to it."""
 
     drive: Drive = STILL
     pedal: bool = False

@@ -36,7 +36,8 @@ class Exposed:
     """A picture was made: a single exposure, or the start or the end of a run of fluoroscopy.
 
     `tips` are the tips in bone or tissue; `bone_mm` how far each has gone into bone; `ahead_mm`
-    the way left to its target; `leak_visible` the mL outside the envelope at that moment."""
+    the way left to its target; `leak_ml` the cement outside the bone at that moment. `hands_out`:
+    no hand was in the primary beam."""
 
     time: int
     view: ViewName
@@ -214,7 +215,8 @@ class Refused:
 class Outcome:
     """The last event: what was left in the patient. Cement volumes in mL; `coverage` is the
     fraction of each fracture sheet reached; `column_mm` the length of the unbroken column along
-    the sheet; `leaked_ml` by region."""
+    the sheet; `leaked_ml` by region. Dose: air kerma at the reference point, kerma-area product,
+    and what reached the operator's hand (scatter, primary) and eye without lead."""
 
     time: int
     injected_ml: Mapping[Side, float]
@@ -227,6 +229,11 @@ class Outcome:
     fluoroscopy_s: float
     kerma_mgy: float
     balance: float
+    kap_gycm2: float = 0.0
+    hand_mgy: float = 0.0
+    hand_primary_mgy: float = 0.0
+    hand_pulses: int = 0
+    eye_mgy: float = 0.0
     kind: Literal["outcome"] = "outcome"
 
 

@@ -18,41 +18,62 @@ from numpy.typing import NDArray
 
 from game.devices.beam import KVP_RANGE, air_kerma, attenuation, fluence
 from game.devices.carm import CArmPose
-from game.devices.tube import Tube
+from game.devices.tube import OPEN, Field, Tube
 from game.geometry.carm import SOURCE_TO_DETECTOR_MM, SOURCE_TO_ISOCENTRE_MM
 from game.patient.patient import Patient
 
 PULSE_NGY = 25.0  # receptor air kerma asked for per pulse; systems use 10-100; project choice
 SHOT_NGY = 500.0  # for a single exposure; digital spots use 100-1000; project choice
 MAS_RANGE = (0.02, 2.0)  # of a pulse; 40 mA for 50 ms at most; project choice
+# mGy/min of fluoroscopy at the reference point: the regulatory limit, facts/fluoroscopy.md [U].
+LIMIT_MGY_MIN = 88.0
 SHOT_MAS = (0.02, 40.0)  # of a single exposure: 40 mA for 1 s at most; project choice
 THIN_MM, THICK_MM = 120.0, 320.0  # of water, where kV is lowest and highest; project choice
 REFERENCE_MM = SOURCE_TO_ISOCENTRE_MM - 150.0  # focal spot to reference point, IEC 60601-2-43
-FIELD = 0.5  # side of the control's measuring field over the detector's; project choice
+MEASURED = 0.5  # side of the control's measuring field over the picture's; project choice
 RAYS = 7
 STEP_MM = 4.0
 
 
-def expose(patient: Patient, tube: Tube, pose: CArmPose, time: int, shot: bool = False) -> Tube:
-    """The tube after one pulse at `time` (1/3000 s): its technique, one more pulse, its kerma.
+def expose(
+    patient: Patient,
+    tube: Tube,
+    pose: CArmPose,
+    time: int,
+    shot: bool = False,
+    by_hand_kvp: float | None = None,
+) -> Tube:
+    """The tube after one pulse at `time` (1/3000 s): its technique, one more pulse, its dose.
 
     kV rises with the patient's water-equivalent thickness within the generator's 60-110; mAs then
-    gives the receptor its dose (`PULSE_NGY`, or `SHOT_NGY` for a single exposure) as far as
-    `MAS_RANGE` (`SHOT_MAS`) reaches: beyond it the picture is too bright, or too dark and noisy.
-    """
-    thickness = water_equivalent(patient, pose)
+    gives the receptor its dose (`PULSE_NGY`, or `SHOT_NGY` for a single exposure, times the
+    magnification) as far as `MAS_RANGE` (`SHOT_MAS`) and, in fluoroscopy, `LIMIT_MGY_MIN` reach:
+    beyond them the picture is too bright, or too dark and noisy. `by_hand_kvp` sets the voltage
+    instead of the thickness; raises ValueError for one outside the generator's range."""
+    thickness = water_equivalent(patient, pose, tube.field)
     wanted, limits = (SHOT_NGY, SHOT_MAS) if shot else (PULSE_NGY, MAS_RANGE)
-    kvp = technique_kvp(thickness)
-    mas = min(max(wanted / receptor_ngy_per_mas(kvp, thickness), limits[0]), limits[1])
+    wanted *= tube.field.magnification  # as flat panels ask for, about; project choice
+    kvp = technique_kvp(thickness) if by_hand_kvp is None else by_hand_kvp
+    per_mas = air_kerma(fluence(kvp, REFERENCE_MM))
+    most = limits[1] if shot else min(limits[1], LIMIT_MGY_MIN / 60.0 / tube.pulse_rate / per_mas)
+    mas = min(max(wanted / receptor_ngy_per_mas(kvp, thickness), limits[0]), most)
     mas = float(f"{mas:.3g}")  # a generator's display, and robust to the last bit of exp
+    kerma = mas * per_mas
     return replace(
         tube,
         kvp=kvp,
         mas=mas,
         pulses=tube.pulses + 1,
-        kerma_mgy=tube.kerma_mgy + mas * air_kerma(fluence(kvp, REFERENCE_MM)),
+        kerma_mgy=tube.kerma_mgy + kerma,
+        kap_gycm2=tube.kap_gycm2 + kap_gycm2(kerma, tube.field),
         last_exposure=time,
     )
+
+
+def kap_gycm2(kerma_mgy: float, field: Field) -> float:
+    """Kerma-area product, Gy cm2, of an air kerma at the reference point, mGy: the same at every
+    distance from the focal spot."""
+    return kerma_mgy / 1000.0 * (field.side_mm(REFERENCE_MM) / 10.0) ** 2
 
 
 def technique_kvp(thickness_mm: float) -> float:
@@ -69,22 +90,24 @@ def receptor_ngy_per_mas(kvp: float, thickness_mm: float) -> float:
     return air_kerma(fluence(kvp, SOURCE_TO_DETECTOR_MM) * through) * 1e6
 
 
-def water_equivalent(patient: Patient, pose: CArmPose) -> float:
-    """Mean water-equivalent thickness, mm, over the measuring field: the sum of 1 + HU/1000.
+def water_equivalent(patient: Patient, pose: CArmPose, field: Field = OPEN) -> float:
+    """Mean water-equivalent thickness, mm, over the measuring field, the middle half of the
+    irradiated one's side: the sum of 1 + HU/1000.
 
     Beyond the volume's ends in z the body is taken to go on as its end slice; beyond its sides is
     air. Cannula and cement are not seen by it."""
     grid = patient.body
-    source, sensors = _bundle(pose)
+    source, sensors = _bundle(pose, field)
     origin = np.array(grid.origin)
     return float(_thickness(patient.hounsfield, origin, grid.spacing, source, sensors))
 
 
 @lru_cache(maxsize=64)
-def _bundle(pose: CArmPose) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _bundle(pose: CArmPose, field: Field) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The focal spot (3,) and the sensors (49, 3), LPS mm."""
     geometry = pose.projection(RAYS)
-    steps = ((np.arange(RAYS) + 0.5) / RAYS - 0.5) * FIELD * RAYS * geometry.pixel_mm
+    side = MEASURED * field.side_mm(SOURCE_TO_DETECTOR_MM)
+    steps = ((np.arange(RAYS) + 0.5) / RAYS - 0.5) * side
     down, across = np.meshgrid(steps, steps, indexing="ij")
     sensors = (
         np.array(geometry.centre)

@@ -12,12 +12,13 @@ import numpy as np
 from game.devices.cannula import Cannula
 from game.devices.carm import CArm, CArmPose
 from game.devices.injector import Injector
-from game.devices.tube import Tube
+from game.devices.tube import OPEN, Field, Tube
 from game.geometry.grid import Point
 from game.geometry.views import ViewName
 from game.patient.patient import Region, Side
 from game.simulation.cement import EMPTY, Cement, Injection
 from game.simulation.events import Event
+from game.simulation.operator import Operator
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,9 @@ class Run:
 class State:
     """`time` in 1/3000 s. `due` is the injection, through the cannula of `due_side`, whose result
     enters 50 ms after it was asked for. `leaking` and `pain` are the regions that have leaked and
-    hurt so far. `picture_pose` and `picture_view` belong to the image that the monitor holds.
-    `events` are this tick's, in order."""
+    hurt so far. `picture_pose`, `picture_view`, `picture_field` and `gripped`, the side whose
+    cannula a hand was on, belong to the image that the monitor holds. `events` are this tick's, in
+    order."""
 
     time: int
     carm: CArm
@@ -64,6 +66,9 @@ class State:
     picture_view: ViewName
     cannulas: Mapping[Side, Cannula]
     watches: Mapping[Side, Watch]
+    picture_field: Field = OPEN
+    gripped: Side | None = None
+    operator: Operator = field(default_factory=Operator)
     injector: Injector = field(default_factory=Injector)
     cement: Cement = EMPTY
     due: Injection | None = None
@@ -79,7 +84,8 @@ class State:
         """SHA-256 over every number of this state: equal states, equal digests, bit for bit."""
         sha = hashlib.sha256()
         for part in (
-            self.time, self.carm, self.tube, self.picture_pose, sorted(self.cannulas.items()),
+            self.time, self.carm, self.tube, self.picture_pose, self.picture_field, self.gripped,
+            self.operator, sorted(self.cannulas.items()),
             sorted(self.watches.items()), self.injector.mixed_at, self.injector.syringe_ml,
             self.injector.connected, sorted(self.injector.bore_ml.items()),
             self.injector.offered_ml, self.injector.backlog_ml, self.injector.pushing,

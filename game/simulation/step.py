@@ -16,16 +16,17 @@ from game.devices.carm import CArm, CArmPose, drive
 from game.devices.injector import imbalance
 from game.devices.tube import Tube
 from game.geometry.views import nearest_view, view_angles
-from game.patient.patient import FORAMINA, SIDES, Region
+from game.patient.patient import FORAMINA, SIDES, Region, Side
 from game.simulation import cement
 from game.simulation.actions import act, told
 from game.simulation.case import Case
 from game.simulation.cement.outcome import column_mm, coverage
 from game.simulation.clock import TICK, TICK_S, crossed, interval
 from game.simulation.control import Control, Expose, Finish
-from game.simulation.events import Briefed, Exposed, LegPain, Outcome
+from game.simulation.events import Briefed, Exposed, LegPain, Outcome, Refused
 from game.simulation.exposure import expose
 from game.simulation.injecting import Solve, close_run, inject
+from game.simulation.operator import hand_at, in_beam, irradiated, pulse_of
 from game.simulation.placing import bony_depth, placed, seen, steer, way_ahead
 from game.simulation.state import State, Watch
 
@@ -57,9 +58,7 @@ def step(case: Case, state: State, control: Control, solve: Solve = cement.advan
     state = replace(state, time=state.time + TICK, events=())
     for action in control.actions:
         state = act(case, state, action)
-    carm = drive(state.carm, control.drive, TICK_S)
-    if carm is not state.carm:
-        state = replace(state, carm=carm)
+    state = _move_carm(case, state, control)
     state = steer(case, state, control)
     state = _irradiate(case, state, control)
     state = inject(case, state, control, solve)
@@ -67,6 +66,17 @@ def step(case: Case, state: State, control: Control, solve: Solve = cement.advan
     if any(isinstance(action, Finish) for action in control.actions):
         state = _finish(case, state)
     return state
+
+
+def _move_carm(case: Case, state: State, control: Control) -> State:
+    """The motors run; what has newly stopped them is told."""
+    carm = drive(state.carm, control.drive, TICK_S, case.surroundings)
+    if carm is state.carm:
+        return state
+    stopped = carm.stopped if carm.stopped != state.carm.stopped else ""
+    newly = bool(stopped) and not state.carm.stopped
+    state = replace(state, carm=carm)
+    return told(state, Refused(state.time, "drive", stopped)) if newly else state
 
 
 def _irradiate(case: Case, state: State, control: Control) -> State:
@@ -80,7 +90,9 @@ def _irradiate(case: Case, state: State, control: Control) -> State:
     if control.pedal:
         tube = replace(tube, fluoroscopy_s=tube.fluoroscopy_s + TICK_S)
     if shot or pulse:
-        tube = expose(case.patient, tube, state.carm.pose, state.time, shot)
+        state = replace(state, gripped=_gripped(state, control))
+        before, tube = tube, expose(case.patient, tube, state.carm.pose, state.time, shot)
+        state = _dose_operator(case, state, before, tube)
     tube = replace(tube, pedal=control.pedal, shots=tube.shots + shot)
     state = replace(state, tube=tube)
     if shot or pulse:
@@ -93,7 +105,30 @@ def _irradiate(case: Case, state: State, control: Control) -> State:
 def _hold_picture(case: Case, state: State) -> State:
     pose = state.carm.pose
     view = nearest_view(pose.primary, pose.secondary, case.patient.anatomy).view
-    return replace(state, picture_pose=pose, picture_view=view)
+    return replace(state, picture_pose=pose, picture_view=view, picture_field=state.tube.field)
+
+
+def _gripped(state: State, control: Control) -> Side | None:
+    """The side whose cannula a hand is on, None for hands off."""
+    side = control.active
+    if not control.hand_on or side is None:
+        return None
+    return side if state.cannulas[side].stage in ("held", "tissue", "bone") else None
+
+
+def _dose_operator(case: Case, state: State, before: Tube, after: Tube) -> State:
+    pulse = pulse_of(before, after, state.carm.pose)
+    cannula = None if state.gripped is None else state.cannulas[state.gripped]
+    return replace(state, operator=irradiated(state.operator, pulse, cannula, case.surroundings))
+
+
+def _hands_out(case: Case, state: State, control: Control) -> bool:
+    side = _gripped(state, control)
+    if side is None:
+        return True
+    pose, cannula = state.carm.pose, state.cannulas[side]
+    hand = hand_at(state.operator.side, pose, cannula, case.surroundings)
+    return not in_beam(hand, pose, state.tube.field)
 
 
 def _exposed(case: Case, state: State, control: Control, fluoroscopy: bool) -> Exposed:
@@ -105,7 +140,7 @@ def _exposed(case: Case, state: State, control: Control, fluoroscopy: bool) -> E
         view=error.view,
         turn_deg=error.turn_deg,
         disc_deg=error.disc_deg,
-        hands_out=not control.hand_on,
+        hands_out=_hands_out(case, state, control),
         moving=state.carm.moving or any(control.drive),
         fluoroscopy=fluoroscopy,
         kvp=state.tube.kvp,
@@ -156,6 +191,11 @@ def _outcome(case: Case, state: State) -> Outcome:
         exposures=state.tube.shots,
         fluoroscopy_s=state.tube.fluoroscopy_s,
         kerma_mgy=state.tube.kerma_mgy,
+        kap_gycm2=state.tube.kap_gycm2,
+        hand_mgy=state.operator.hand_mgy,
+        hand_primary_mgy=state.operator.hand_primary_mgy,
+        hand_pulses=state.operator.hand_pulses,
+        eye_mgy=state.operator.eye_mgy,
         balance=imbalance(state.injector, state.cement.delivered_ml),
     )
 

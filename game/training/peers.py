@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from game.geometry.carm import Projection
+from game.devices.beam import attenuation, fluence
+from game.geometry.carm import SOURCE_TO_DETECTOR_MM, Projection
 from game.geometry.grid import Grid
+from game.patient.patient import Surface
 
 Projected = Callable[[], NDArray[np.float32]]
 
@@ -68,3 +70,64 @@ def _circular(itk: Any, rtk: Any, geometry: Projection) -> Any:
     if not accepted:
         raise ValueError(f"RTK refuses the geometry {geometry}")
     return made
+
+
+# Elements of soft tissue and of bone as benchmarks/build_xray_tables.py has them: atomic numbers
+# and mass fractions (ICRU Report 44).
+SOFT_TISSUE = ([1, 6, 7, 8, 17], [0.102, 0.143, 0.034, 0.719, 0.002])
+WHOLE_BONE = ([1, 6, 7, 8, 15, 20], [0.034, 0.155, 0.042, 0.441, 0.103, 0.225])
+
+
+def gvxr_scene(
+    skin: Surface, bones: Iterable[Surface], geometry: Projection, kvp: float
+) -> Projected | None:
+    """gVirtualXRay's picture (`pip install gvxr`; Vidal et al., 10.1016/j.cmpb.2023.107500) of a
+    body of soft tissue with solid bones in it, with our spectrum's bins; None where it or an
+    OpenGL (EGL) driver is not installed.
+
+    Each call makes the picture anew and returns the energy on the detector (h, w)."""
+    gvxr = _gvxr()
+    if gvxr is None:
+        return None
+    gvxr.usePointSource()
+    gvxr.setSourcePosition(*geometry.source, "mm")
+    gvxr.setDetectorPosition(*geometry.centre, "mm")
+    gvxr.setDetectorUpVector(*(-value for value in geometry.down))
+    gvxr.setDetectorNumberOfPixels(geometry.size, geometry.size)
+    gvxr.setDetectorPixelSize(geometry.pixel_mm, geometry.pixel_mm, "mm")
+    photons = fluence(kvp, SOURCE_TO_DETECTOR_MM)
+    for energy, count in zip(attenuation().energy, photons, strict=True):
+        if count > 0.0:
+            gvxr.addEnergyBinToSpectrum(float(energy), "keV", float(count))
+    _mesh(gvxr, "skin", skin, SOFT_TISSUE, 1.06)
+    gvxr.addPolygonMeshAsOuterSurface("skin")
+    for number, bone in enumerate(bones):
+        _mesh(gvxr, f"bone {number}", bone, WHOLE_BONE, 1.4)
+        gvxr.addPolygonMeshAsInnerSurface(f"bone {number}")
+
+    def project() -> NDArray[np.float32]:
+        return np.asarray(gvxr.computeXRayImage(), np.float32)
+
+    return project
+
+
+def _gvxr() -> Any:
+    """gVirtualXRay with an OpenGL context that needs no display, or None."""
+    if find_spec("gvxrPython3") is None:
+        return None
+    try:
+        gvxr = import_module("gvxrPython3").gvxr
+        gvxr.createNewContext("EGL")
+    except (ImportError, RuntimeError):
+        return None
+    return gvxr
+
+
+def _mesh(
+    gvxr: Any, name: str, surface: Surface, mixture: tuple[list[int], list[float]], density: float
+) -> None:
+    gvxr.makeTriangularMesh(
+        name, surface.vertices.ravel().tolist(), surface.faces.ravel().tolist(), "mm"
+    )
+    gvxr.setMixture(name, *mixture)
+    gvxr.setDensity(name, density, "g/cm3")

@@ -7,11 +7,13 @@ and the depths at which a picture is due.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import radians
 
 import numpy as np
 
 from game.devices.cannula import LENGTHS_MM
-from game.devices.carm import CArmPose
+from game.devices.carm import CArmPose, refusal
+from game.geometry.carm import detector_direction
 from game.geometry.grid import FloatArray
 from game.geometry.views import PelvicView, ViewName, pelvic_angles, view_angles
 from game.patient.approach import skin_exit
@@ -20,6 +22,8 @@ from game.simulation.case import Case
 from game.simulation.placing import LAST_STRETCH_MM, LONG_STEP_MM, SHORT_STEP_MM
 
 GRIP_MM = 20.0  # facts/procedure.md
+NEAR_MM = 5.0  # that a stored position keeps clear; project choice
+LOWEST_MM = 200  # that the C-arm is lowered at most to clear the table; project choice
 STEP_MARGIN_MM = 0.4  # the expert stops this far before the longest step allowed
 
 
@@ -43,7 +47,8 @@ class Line:
 
 def stored_position(case: Case, view: ViewName | PelvicView) -> CArmPose:
     """The C-arm position of a view, centred on the planned bony paths: on both, or for an oblique
-    on the one of its side."""
+    on the one of its side. Where the tube would stand in the table the whole arm is lowered along
+    the beam, which keeps the view."""
     anatomy = case.patient.anatomy
     if view == "inlet" or view == "outlet":
         primary, secondary = pelvic_angles(view, anatomy)
@@ -53,7 +58,29 @@ def stored_position(case: Case, view: ViewName | PelvicView) -> CArmPose:
     shown = [a for side, a in case.approaches.items() if view not in one_sided - {oblique(side)}]
     ends = [point for approach in shown for point in (approach.entry, approach.target)]
     middle = np.round(np.stack(ends).mean(axis=0))
-    return CArmPose(primary, secondary, (float(middle[0]), float(middle[1]), float(middle[2])))
+    pose = CArmPose(primary, secondary, (float(middle[0]), float(middle[1]), float(middle[2])))
+    return _lowered(pose, case)
+
+
+def beside(pose: CArmPose, turn_deg: float, tilt_deg: float, lower_mm: float) -> CArmPose:
+    """A pose turned and tilted by so many degrees, and moved along its beam towards the tube."""
+    primary, secondary = pose.primary + radians(turn_deg), pose.secondary + radians(tilt_deg)
+    towards = detector_direction(primary, secondary)
+    x, y, z = (np.array(pose.isocentre) - lower_mm * towards).tolist()
+    return CArmPose(primary, secondary, (x, y, z))
+
+
+def _lowered(pose: CArmPose, case: Case) -> CArmPose:
+    """The pose, its isocentre so far towards the tube that the tube clears the table; as it was
+    where that does not help."""
+    for by in range(0, LOWEST_MM, 10):
+        tried = beside(pose, 0.0, 0.0, float(by))
+        if (
+            not refusal(tried, case.surroundings)
+            and tried.clearance(case.surroundings).mm > NEAR_MM
+        ):
+            return tried
+    return pose
 
 
 def oblique(side: Side) -> ViewName:

@@ -16,8 +16,7 @@ from xray_solids import GRID, UPRIGHT, ball, of, patient, view
 from game.devices.cannula import Cannula
 from game.devices.carm import CArmPose
 from game.devices.injector import Injector
-from game.devices.tube import Tube
-from game.fluoroscopy.detector import Detector
+from game.devices.tube import Field, Tube
 from game.fluoroscopy.display import MONITOR, shown, side_letters
 from game.fluoroscopy.projector import Projector
 from game.fluoroscopy.render import exposed, render, save_arrays, save_png
@@ -37,6 +36,8 @@ def lead_case(centre: tuple[float, float, float], pose: tuple[float, float]) -> 
     arm = CArmPose(radians(pose[0]), radians(pose[1]), (0.0, 0.0, 0.0))
     state = SimpleNamespace(
         picture_pose=arm,
+        picture_field=Field(),
+        gripped=None,
         tube=Tube(kvp=70.0, mas=5.0, last_exposure=100),
         cannulas={},
         cement=EMPTY,
@@ -144,7 +145,8 @@ def test_flip_turn_and_collimate() -> None:
     assert right > 12.0 and abs(down) < 6.0
     right, down = darkest(render(case, state, projector, 256, replace(MONITOR, turns=1)).pixels)
     assert down < -12.0 and abs(right) < 6.0
-    shut = render(case, state, projector, 256, detector=Detector(collimation=0.5)).pixels
+    state.picture_field = Field(collimation=0.5)
+    shut = render(case, state, projector, 256).pixels
     assert shut[40:60, 64:192].max() == 0 and shut[64:192, 64:192].mean() > 20
 
 
@@ -152,7 +154,8 @@ def test_magnification_reads_the_panels_middle() -> None:
     case, state, projector = lead_case((0.0, 0.0, 0.0), AP)
     steel = []
     for times in (1.0, 2.0):
-        made = render(case, state, projector, 256, detector=Detector(magnification=times))
+        state.picture_field = Field(magnification=times)
+        made = render(case, state, projector, 256)
         steel.append((projector.areas(made.projection).steel > 0.1).sum())
     assert steel[1] == pytest.approx(4 * steel[0], rel=0.05)
 

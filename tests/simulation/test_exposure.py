@@ -13,13 +13,16 @@ import pytest
 
 from game.devices.beam import KVP_RANGE, air_kerma, fluence
 from game.devices.carm import CArmPose
-from game.devices.tube import Tube
+from game.devices.tube import Field, Tube
+from game.geometry.carm import DETECTOR_MM
 from game.geometry.grid import Grid
 from game.simulation.exposure import (
-    MAS_RANGE,
+    LIMIT_MGY_MIN,
     PULSE_NGY,
+    SHOT_MAS,
     SHOT_NGY,
     expose,
+    kap_gycm2,
     receptor_ngy_per_mas,
     technique_kvp,
     water_equivalent,
@@ -76,19 +79,53 @@ def test_voltage_stays_in_the_generators_range() -> None:
 
 
 def test_too_thick_a_patient_gets_all_the_tube_has() -> None:
-    tube = expose(block(420.0, 320.0, 400), Tube(), LATERAL, 0)
-    assert (tube.kvp, tube.mas) == (KVP_RANGE[1], MAS_RANGE[1])
+    tube = expose(block(420.0, 320.0, 700), Tube(), LATERAL, 0, shot=True)
+    assert (tube.kvp, tube.mas) == (KVP_RANGE[1], SHOT_MAS[1])
 
 
-@pytest.mark.parametrize(("width", "depth"), [(320.0, 180.0), (350.0, 210.0), (380.0, 240.0)])
-def test_skin_kerma_rate_is_in_the_known_range(width: float, depth: float) -> None:
-    """10-45 mGy/min in abdominal fluoroscopy (facts: Aroua 2007) AP at 15 pulses/s; AP < lateral.
+@pytest.mark.parametrize("rate", [4.0, 15.0, 30.0])
+def test_fluoroscopy_keeps_to_its_limit(rate: float) -> None:
+    tube = expose(block(420.0, 320.0, 400), Tube(pulse_rate=rate), LATERAL, 0)
+    assert tube.kvp == KVP_RANGE[1]
+    assert tube.kerma_mgy * rate * 60.0 == pytest.approx(LIMIT_MGY_MIN, rel=0.006)
+
+
+HABITUS = ((320.0, 180.0), (350.0, 210.0), (380.0, 240.0))  # slim to large, width and depth, mm
+PER_MINUTE = 15 * 60
+# The facts' field: 74 cm2 at the skin, 380 mm from the focal spot.
+SKIN_FIELD = Field(collimation=86.0 * 1020.0 / 380.0 / DETECTOR_MM)
+
+
+@pytest.mark.parametrize(("width", "depth"), HABITUS)
+def test_skin_kerma_and_kap_rates_are_in_the_known_range(width: float, depth: float) -> None:
+    """10-45 mGy/min in abdominal fluoroscopy (facts: Aroua 2007) and, over 74 cm2, 0.7-3.3 Gy
+    cm2/min: AP at 15 pulses/s. The lateral costs more and keeps to the limit.
 
     The reference point stands for the skin."""
-    patient = block(width, depth)
-    frontal, lateral = (expose(patient, Tube(), pose, 0).kerma_mgy for pose in (AP, LATERAL))
-    assert 10.0 < frontal * 15 * 60 < 45.0
-    assert frontal < lateral
+    patient, tube = block(width, depth), Tube(pulse_rate=15.0, field=SKIN_FIELD)
+    frontal, lateral = (expose(patient, tube, pose, 0) for pose in (AP, LATERAL))
+    assert 10.0 < frontal.kerma_mgy * PER_MINUTE < 45.0
+    assert 0.7 < frontal.kap_gycm2 * PER_MINUTE < 3.3
+    assert frontal.kerma_mgy < lateral.kerma_mgy
+    assert frontal.kap_gycm2 < lateral.kap_gycm2
+    assert lateral.kerma_mgy * PER_MINUTE < 1.01 * LIMIT_MGY_MIN
+
+
+def test_kap_is_kerma_times_area_at_any_distance() -> None:
+    """298 mm at 1020 mm; a share c of the side takes c squared of it."""
+    kerma = 2.0
+    for distance in (380.0, 530.0, 1020.0):
+        area = (29.8 * distance / 1020.0) ** 2
+        here = kerma * (380.0 / distance) ** 2 / 1000.0
+        assert kap_gycm2(kerma, Field()) == pytest.approx(here * area)
+    assert kap_gycm2(kerma, Field(0.5, 2.0)) == pytest.approx(kap_gycm2(kerma, Field()) / 16.0)
+
+
+def test_magnification_asks_for_more_dose() -> None:
+    patient = block(350.0, 210.0)
+    plain = expose(patient, Tube(), AP, 0)
+    zoomed = expose(patient, Tube(field=Field(magnification=2.0)), AP, 0)
+    assert zoomed.mas == pytest.approx(2.0 * plain.mas, rel=0.02)
 
 
 def test_same_exposure_twice() -> None:
@@ -100,7 +137,7 @@ def test_other_counters_are_left_alone() -> None:
     tube = Tube(pulse_rate=15.0, pedal=True, shots=3, fluoroscopy_s=2.5)
     after = expose(block(350.0, 210.0), tube, AP, 50)
     kept = replace(tube, kvp=after.kvp, mas=after.mas, pulses=1, kerma_mgy=after.kerma_mgy)
-    assert after == replace(kept, last_exposure=50)
+    assert after == replace(kept, kap_gycm2=after.kap_gycm2, last_exposure=50)
     assert tube.pulses == 0
 
 

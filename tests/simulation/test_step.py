@@ -13,6 +13,7 @@ from blocks import block_case
 from game.devices.carm import CArmPose
 from game.simulation.clock import TICK, UNITS_PER_SECOND
 from game.simulation.control import (
+    Collimate,
     Connect,
     Control,
     Expose,
@@ -23,6 +24,9 @@ from game.simulation.control import (
     Recall,
     RemoveCannula,
     ServoReport,
+    SetPulseRate,
+    Stand,
+    Store,
     TakeCannula,
 )
 from game.simulation.events import (
@@ -163,6 +167,46 @@ def test_fluoroscopy_counts_its_seconds_and_pulses() -> None:
     assert [e.fluoroscopy for e in of(events, Exposed)] == [True, True]
 
 
+def test_collimation_takes_from_the_kap_and_not_from_the_kerma() -> None:
+    """A quarter of the field, read at once by the same middle: KAP a quarter, kerma as it was."""
+    wide, _ = run(SHOT)
+    narrow, _ = run([Control(actions=(Collimate(collimation=0.5),)), *SHOT])
+    assert narrow.tube.kerma_mgy == pytest.approx(wide.tube.kerma_mgy, rel=0.05)
+    per_kerma = [state.tube.kap_gycm2 / state.tube.kerma_mgy for state in (wide, narrow)]
+    assert per_kerma[0] == pytest.approx(4.0 * per_kerma[1])
+    assert narrow.picture_field.collimation == 0.5
+
+
+def test_the_held_picture_keeps_its_field() -> None:
+    state, _ = run([*SHOT, Control(actions=(Collimate(0.5, 2.0),))])
+    assert state.picture_field != state.tube.field
+
+
+def test_a_position_is_stored_and_a_pulse_rate_set() -> None:
+    state, _ = run([Control(actions=(Store("mine"), SetPulseRate(15.0), Stand("left")))])
+    assert state.carm.stored["mine"] == state.carm.pose
+    assert state.tube.pulse_rate == 15.0
+    assert state.operator.side == "left"
+
+
+def test_a_hand_on_the_cannula_in_the_beam_is_counted_and_dosed() -> None:
+    """The handle stands 60 mm above the picture's middle; 200 mm above it no beam falls on it."""
+    held = {"active": "left", "hand_on": True}
+    for tip, counted in ((65.0, 1), (-75.0, 0)):
+        report = ServoReport((30.0, 0.0, tip), UP)
+        state, events = run([*TAKE, Control(servo=report, actions=(Expose(),), **held)])  # type: ignore[arg-type]
+        assert state.operator.hand_pulses == counted
+        assert (state.operator.hand_primary_mgy > 0) == bool(counted)
+        assert of(events, Exposed)[0].hands_out != bool(counted)
+        assert state.operator.hand_mgy > 0 and state.operator.eye_mgy > 0
+
+
+def test_a_motor_against_its_limit_is_told_once() -> None:
+    state, events = run([Control(drive=(0, 0, 100, 0, 0))] * 300)
+    assert state.carm.pose.isocentre[0] == pytest.approx(100.0, abs=1.0)
+    assert ["-100 to 100" in event.reason for event in of(events, Refused)] == [True]
+
+
 def test_a_mark_is_measured_across_the_beam() -> None:
     state, _ = run(SHOT)
     projection = state.picture_pose.projection()
@@ -181,7 +225,11 @@ def test_a_mark_is_measured_across_the_beam() -> None:
         (RemoveCannula("right"), "not in the patient"),
         (Mark("left", (0.0, 0.0, 0.0)), "no picture"),
         (TakeCannula("left", 12, 125), "there are"),
-        (Recall(CArmPose(0.0, 2.0, (0.0, 0.0, 0.0))), "allows"),
+        (Recall(CArmPose(radians(180), 2.0, (0.0, 0.0, 0.0))), "allows"),
+        (Recall(CArmPose(radians(-90), 0.0, (0.0, 0.0, 0.0))), "-40 to 110"),
+        (Recall(CArmPose(radians(180), 1.2, (0.0, 0.0, 0.0))), "0 mm or more"),
+        (Collimate(collimation=0.0), "0.1 to 1.0"),
+        (SetPulseRate(12.0), "there are"),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_its_reason(action: object, reason: str) -> None:
