@@ -29,7 +29,7 @@ from haptics.device import (
     Report,
 )
 from haptics.hdapi import DeviceError, bound, driver, error_code, opened, quiet, said
-from haptics.insertion import fresh
+from haptics.memory import fresh
 from haptics.recorder import Ring, empty_ring, write_out
 from haptics.safety import DISARM, FAULT, INPUT, MODE, Fault, Mode, disarmed, limits_of
 from haptics.servo import ROW
@@ -43,8 +43,8 @@ CLOSING_S = 0.2  # a driver that does not call any more is not waited for longer
 # Places among the shared whole numbers
 SLOT, TICKS, BUTTONS, FINISH, STILL, DONE, ERROR = 0, 1, 2, 3, 4, 5, 6
 CLOCK = 8  # 2 values
-FIELD = 10  # addresses of the field's 7 arrays, shapes of its 2 grids
-INTEGERS = FIELD + 13
+FIELD = 10  # addresses of the field's 8 arrays, shapes of its 2 grids
+INTEGERS = FIELD + 14
 
 
 class Shared(NamedTuple):
@@ -96,6 +96,7 @@ def _begin(shared: Shared, field: TissueField) -> TissueField:
         distance=np.ascontiguousarray(field.distance, np.float32),
         cortex=np.ascontiguousarray(field.cortex, np.float32),
         bone_origin=np.ascontiguousarray(field.bone_origin, np.float64),
+        over=np.array(field.over, np.uint8, order="C"),  # its own: cement sets while it is read
     )
     arrays = [value for value in kept if isinstance(value, np.ndarray)]
     shared.integers[FIELD:] = (

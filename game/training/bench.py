@@ -25,9 +25,10 @@ from game.simulation.control import Control
 from game.simulation.state import State
 from game.simulation.step import begin, step
 from game.training.expert import perform
-from game.training.hands import Hand, take_up, tissue_field
+from game.training.hands import Hand, take_up
 from game.training.peers import rtk_joseph
 from game.training.rehearsal import rehearse
+from game.training.tissue import tissue_of
 
 REPEATS = 3  # pictures per moment and kind, project choice
 PARTS = ("haptics", "simulation", "cement", "fluoroscopy", "procedure")
@@ -63,7 +64,7 @@ def measure(case: Case, parts: Iterable[str] = PARTS) -> list[Row]:
 def haptics(case: Case) -> list[Row]:
     """Servo ticks of a scripted push from the skin to the target, run as a tick runs them."""
     approach = case.approaches[case.level.sides[0]]
-    hand = Hand(take_up(tissue_field(case.patient), begin(case).servo_view(approach.side)))
+    hand = Hand(take_up(tissue_of(case.patient), begin(case).servo_view(approach.side)))
     x, y, z = (approach.skin - 5 * approach.direction).tolist()
     u, v, w = approach.direction.tolist()
     hand = hand.place((x, y, z), (u, v, w)).advance_to(5 + approach.skin_to_target)

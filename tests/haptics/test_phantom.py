@@ -17,7 +17,7 @@ from tissue_blocks import TOOL, block, law
 from haptics.coupling import PATIENT_FROM_DEVICE, published
 from haptics.device import DEVICES, TOUCH
 from haptics.hdapi import DeviceError, said
-from haptics.insertion import fresh, insertion_of
+from haptics.memory import fresh, insertion_of
 from haptics.phantom import Phantom, limits_for
 from haptics.recorder import first_difference
 from haptics.safety import ARM, RESET, Fault, Mode
@@ -209,7 +209,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from tissue_blocks import TOOL, block, law
 from haptics.coupling import PATIENT_FROM_DEVICE, published
-from haptics.insertion import fresh
+from haptics.memory import (fresh)
 from haptics.phantom import Phantom
 phantom = Phantom(block(cortex=1.5), law(), Path({library!r}))
 turn = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
