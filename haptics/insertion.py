@@ -276,7 +276,7 @@ def tap(field, law, tool, m, gap, axial, energy):  # type: ignore[no-untyped-def
     """Drive the tip on by a tap of `energy` mJ, while the hand `gap` mm ahead of it pushes with
     `axial` N and goes along. Returns events; m[TAPPED] is how far it went, mm."""
     events, before, started = 0, m[DEPTH], m[LAYER]
-    pushed = max(0.0, axial)
+    pushed, m[STUCK] = max(0.0, axial), 0.0  # a blow shakes a resting shaft loose
     for _ in range(MOST_TAP_STEPS):
         layer = int(m[LAYER])
         holds = holding_force(field, law, tool, m, True)
@@ -288,7 +288,6 @@ def tap(field, law, tool, m, gap, axial, energy):  # type: ignore[no-untyped-def
                 break
             events |= _give_way(m, layer, holds)
             continue
-        m[STUCK] = 0.0
         if energy <= EPSILON * holds:
             break
         way = min(STEP_MM, energy / max(holds, 1e-9))

@@ -283,7 +283,7 @@ class PlainCannula:
         return toe * ((exp(rate * stretch) - 1) / rate - stretch)
 
     def tap(self, gap: float, pushed: float, energy: float) -> None:
-        was = self.layer
+        was, self.stuck = self.layer, False
         for _ in range(TAP_STEPS):
             holds = self.holds(inward=True)
             if holds == inf:
@@ -294,7 +294,6 @@ class PlainCannula:
                     break
                 self.give_way()
                 continue
-            self.stuck = False
             if energy <= TINY * holds:
                 break
             uncut = self.depth >= self.deepest - TINY
