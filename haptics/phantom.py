@@ -9,6 +9,7 @@ them than either side can be behind while it copies one.
 from __future__ import annotations
 
 import atexit
+import logging
 import sys
 import time
 from pathlib import Path
@@ -34,6 +35,8 @@ from haptics.recorder import Ring, empty_ring, write_out
 from haptics.safety import DISARM, FAULT, INPUT, MODE, Fault, Mode, disarmed, limits_of
 from haptics.servo import ROW
 from haptics.tissue import TissueField, TissueLaw
+
+log = logging.getLogger(__name__)
 
 SLOTS = 8
 ROWS = 4096  # servo ticks that a reader may be late, 4 s
@@ -169,6 +172,12 @@ class Phantom(HapticDevice):
             return int(self._shared.integers[TICKS]) * 0.001
         return time.perf_counter() if sys.platform == "win32" else time.monotonic()
 
+    def harden(self, over: NDArray[np.uint8]) -> None:
+        """Cement has set; ValueError for another shape than the field's."""
+        if over.shape != self._field.over.shape:
+            raise ValueError(f"tissue of shape {over.shape}; allowed is {self._field.over.shape}")
+        self._field.over[...] = over
+
     def publish(self, state: NDArray[np.float64]) -> None:
         """Give the servo a new state (haptics.coupling.published); ValueError for another shape."""
         if state.shape != (PUBLISHED,):
@@ -187,12 +196,18 @@ class Phantom(HapticDevice):
         memory.flags.writeable = False
         mode = Mode(int(shared.safe[MODE]))
         if mode is Mode.FAULT and self._record is not None:
-            write_out(shared.ring, limits_of(self.limits), self._record)
+            self._keep(self._record)
             self._record = None
         return Report(
             rows, memory, mode, Fault(int(shared.safe[FAULT])), int(shared.integers[ERROR]),
             int(shared.integers[BUTTONS]), bool(shared.session[CLUTCHED]),
         )  # fmt: skip
+
+    def _keep(self, path: Path) -> None:
+        try:
+            write_out(self._shared.ring, limits_of(self.limits), path)
+        except OSError as error:  # the hand's safety does not hang on a full disk
+            log.warning("the device's last minute is not kept: %s", error)
 
     def close(self) -> None:
         """Zero force for 30 ticks, then stop; does nothing when closed already."""

@@ -30,7 +30,7 @@ from game.simulation.events import CannulaTaken
 from game.simulation.injecting import Solve
 from game.simulation.state import State
 from game.simulation.step import begin, step
-from game.training.hands import Asked, HeldHand, MouseHand, take_up
+from game.training.hands import Asked, HeldHand, TakeHold, by_mouse
 from game.training.tissue import tissue_of
 
 OFF_SKIN_MM = 1.5  # a tip is dragged this far above the skin, so that touching is the wheel's
@@ -50,7 +50,8 @@ class Line:
 
 
 class Sitting:
-    """Owns the state of a case that a person performs. `publish` hears every state at once."""
+    """Owns the state of a case that a person performs. `publish` hears every state at once; `hold`
+    makes the hand that takes hold of a cannula."""
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class Sitting:
         patient_path: Path | None = None,
         solve: Solve = cement.advance,
         publish: Callable[[State], None] = lambda _state: None,
+        hold: TakeHold = by_mouse,
     ) -> None:
         self.case, self.state = case, begin(case)
         self.album = Album()
@@ -68,6 +70,7 @@ class Sitting:
         self._recorder = Recorder(header_for(case, patient_path, "practice"), self.state)
         self._solve, self._publish = solve, publish
         self._tissue = tissue_of(case.patient)
+        self._take_hold = hold
         self._hand: HeldHand | None = None
         self._aim = (0.0, 0.0)
         self._waiting = Wish()
@@ -143,6 +146,8 @@ class Sitting:
             asked = Asked(wish.clicks, wish.turning, wish.taps)
             self._hand, report = hand.tick(self.state.time + TICK, asked)
             self.force = report.mean_force
+            if self._hand.says:
+                self.say(self._hand.says)
         else:
             self.force = 0.0
         return Control(
@@ -164,7 +169,7 @@ class Sitting:
         if cannula.stage in ("tray", "removed"):
             self._hand = None
         elif self.desk.hand_on and self._hand is None:
-            self._hand = MouseHand(take_up(self._tissue, self.state.servo_view(side)))
+            self._hand = self._take_hold(self._tissue, self.state.servo_view(side))
             self._aim = aim_degrees(cannula.direction)
 
     def _take_fresh(self, side: Side) -> None:
@@ -173,7 +178,7 @@ class Sitting:
         view = replace(
             self.state.servo_view(side), tip=(x, y + HOVER_MM, z), direction=(0.0, -1.0, 0.0)
         )
-        self._hand = MouseHand(take_up(self._tissue, view))
+        self._hand = self._take_hold(self._tissue, view)
         self._aim = (0.0, 0.0)
         self.desk = replace(self.desk, side=side, hand_on=True)
 

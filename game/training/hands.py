@@ -7,6 +7,7 @@ memory in it, runs the 16 or 17 servo ticks of a simulation tick, and returns it
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
@@ -228,6 +229,10 @@ class HeldHand(Protocol):
     def touch(self) -> Touch:
         """What the last tick was like, for a sound and a rumble."""
 
+    @property
+    def says(self) -> str:
+        """What the person has to know of what they hold; empty when all is well."""
+
     def told(self, view: ServoView) -> HeldHand:
         """The hand on the cannula as State now has it."""
 
@@ -247,6 +252,7 @@ class MouseHand(HeldHand):
 
     grip: Grip
     touch: Touch = SILENT
+    says: str = ""
 
     @property
     def resistance(self) -> float:
@@ -280,9 +286,17 @@ class MouseHand(HeldHand):
         return MouseHand(grip.moved(memory, hand), touch_of(rows)), report(rows, time)
 
 
+TakeHold = Callable[[Tissue, ServoView], HeldHand]
+
+
+def by_mouse(tissue: Tissue, view: ServoView, tip: float = DIAMOND) -> MouseHand:
+    """The mouse's hand on a cannula whose stylet has that `tip`."""
+    return MouseHand(take_up(tissue, view, tip))
+
+
 def report(rows: NDArray[np.float64], time: int) -> ServoReport:
     """What the servo tells the simulation of the tick that ends at `time`, from its rows (n, ROW):
-    servo ticks fall on whole multiples of 3/3000 s."""
+    servo ticks fall on whole multiples of 3/3000 s; a device's, which may be more, not beyond."""
     axial: list[float] = rows[:, ROW_AXIAL].tolist()
     last: list[float] = rows[-1].tolist()
     return ServoReport(
@@ -290,11 +304,11 @@ def report(rows: NDArray[np.float64], time: int) -> ServoReport:
         direction=(last[ROW_AXIS], last[ROW_AXIS + 1], last[ROW_AXIS + 2]),
         mean_force=sum(axial) / len(axial),
         peak_force=max(axial, key=abs),
-        events=_events(rows, ((time - TICK) // SERVO + 1) * SERVO),
+        events=_events(rows, ((time - TICK) // SERVO + 1) * SERVO, time // SERVO * SERVO),
     )
 
 
-def _events(rows: NDArray[np.float64], first: int) -> tuple[ServoEvent, ...]:
+def _events(rows: NDArray[np.float64], first: int, last: int) -> tuple[ServoEvent, ...]:
     happened: list[float] = rows[:, ROW_EVENTS].tolist()
     if not any(happened):
         return ()
@@ -306,5 +320,6 @@ def _events(rows: NDArray[np.float64], first: int) -> tuple[ServoEvent, ...]:
                 at = ROW_GAVE if kind in ("skin", "puncture") else ROW_LAYER
                 layer = Layer(int(row[at])).name.lower()
                 force = float(row[ROW_AXIAL] if kind == "exit" else row[ROW_BROKEN])
-                events.append(ServoEvent(first + int(n) * SERVO, kind, layer, force))
+                time = min(first + int(n) * SERVO, last)
+                events.append(ServoEvent(time, kind, layer, force))
     return tuple(events)

@@ -51,6 +51,7 @@ class PlainCannula:
     grip: float = 0.0
     stuck: bool = False
     turning: float = 0.0
+    pushed: float = 0.0  # mm in the last tick, without its tap
     tracks: list[tuple[np.ndarray, float, float]] = field(default_factory=list)
 
     def tick(self, hand: np.ndarray) -> tuple[np.ndarray, float]:
@@ -62,7 +63,9 @@ class PlainCannula:
         if self.stage in ("soft", "bone"):
             if self.stage == "soft":
                 self.turn(direction)
+            before = self.depth
             axial = self.push(float((tip - self.tip) @ self.axis))
+            self.pushed = self.depth - before
             if hand[7] > 0 and self.stage in ("soft", "bone"):
                 self.tap(float((tip - self.tip) @ self.axis), max(0.0, axial), float(hand[7]))
         aside = tip - self.tip - ((tip - self.tip) @ self.axis) * self.axis
