@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,6 +137,38 @@ def test_a_device_in_trouble_is_a_fault(trouble: str, built: Built, device: Stan
         device.run(2)
         assert phantom.report().fault is Fault.DRIVER
         assert not device.get("force").any()
+
+
+def test_an_unbalanced_frame_is_a_fault(built: Built, device: StandIn) -> None:
+    """Somebody else's frame is open when ours begins: the driver says 0x400, the force is zero."""
+    with opened(built) as phantom:
+        pressing(device, phantom)
+        device.put("unbalance", 1)
+        device.run(1)
+        assert not device.get("force").any()
+        device.run(1)
+        report = phantom.report()
+        assert (report.fault, report.error) == (Fault.DRIVER, 0x400)
+        assert device.get("unbalanced") == 1
+        run(device, phantom, 40)
+        assert device.get("unbalanced") == 1  # ours are balanced all the while
+
+
+def test_a_jittering_scheduler_is_borne_until_it_is_too_late(built: Built) -> None:
+    """Some ms late: the force stays within the peak, whatever is felt. Beyond the 65 ms of a stale
+    hand: a fault, and no force."""
+    with device_running(built, wall=True) as device:
+        device.put("jitter_us", 4000)
+        with Phantom(block(cortex=1.5), LAW, built.library) as phantom:
+            lean(device, phantom)
+            for _ in range(50):
+                publish(phantom)
+                time.sleep(0.01)
+                assert np.linalg.norm(device.get("force")) <= TOUCH.peak
+            device.put("jitter_us", 400_000)
+            wait_for(lambda: phantom.report().fault is Fault.LATE, 30.0)
+            assert not device.get("force").any()
+    assert device.get("unbalanced") == 0
 
 
 def test_a_position_that_is_no_number(built: Built, device: StandIn) -> None:
