@@ -6,9 +6,10 @@ can hold (haptics.tissue). Giving way is plastic: the tip moves until the stretc
 cutting force, and a hand that goes back does not bring it back before shaft friction is overcome
 the other way. A tip that comes to another layer keeps its force: the stretch already there counts
 as `SLACK` in the new layer and relaxes as the tip slides on. Before a wall that has not given way
-it stays on the near side. In its own old track a tip meets friction alone. A shaft that moved less
-than STICK_MM in a tick sticks, and needs more to slide again. A mallet's tap is an energy, which
-the tip spends on what holds it: a wall that needs more of it than there is left stands.
+it stays on the near side. In its own old track a tip meets friction alone. A shaft that rests for
+STICK_TICKS, moving less than STICK_MM in each, sticks and needs more to slide again. A mallet's tap
+is an energy, which the tip spends on what holds it: a wall that needs more of it than there is left
+stands.
 
 Outside the body the tip is the hand's; on the skin it stays on the surface under the hand; in
 soft tissue the shaft turns about its skin entry, at most TURN_MM a tick, once soft tissue yields;
@@ -39,11 +40,11 @@ from haptics.memory import (
     MOST_TRACKS,
     NEXT,
     PIVOT,
+    RESTED,
     SLACK,
     SOFT,
     SOFT_MM,
     STAGE,
-    STUCK,
     TAPPED,
     TIP,
     TRACK,
@@ -67,6 +68,7 @@ from haptics.tissue import (
     bone_grip,
     density_at,
     layer_at,
+    marrow_density_at,
     shaft_force,
     soft_force,
     stretch_at,
@@ -84,7 +86,8 @@ HALVINGS = 6  # a boundary is found to STEP_MM / 2**6, below 0.001 mm
 REACH_MM = 40.0  # a hand deeper than this under intact skin is not followed; a project choice
 TURN_MM = 0.02  # the tip's sideways way through soft tissue in one tick; a project choice
 RELAX_MM = 10.0  # a sliding tip leaves an older layer's stretch behind; a project choice
-STICK_MM = 0.001  # in one tick, 1 mm/s: slower than that a shaft sticks; a project choice
+STICK_MM = 0.001  # in one tick, 1 mm/s: slower than that a shaft rests; a project choice
+STICK_TICKS = 50.0  # of rest until it sticks: static friction needs dwell; a project choice
 MOST_TAP_STEPS = 200  # of STEP_MM: no tap drives a tip further than 10 mm; a project choice
 EPSILON = 1e-12  # mm, below which nothing moves
 
@@ -134,7 +137,7 @@ def touch(field, law, tool, m, hand):  # type: ignore[no-untyped-def]
 def _enter(m, holds):  # type: ignore[no-untyped-def]
     m[PIVOT : PIVOT + 3] = m[TIP : TIP + 3]
     m[STAGE], m[LAYER], m[CUT], m[FROM_BONE] = SOFT, SKIN, 1.0, 0.0
-    m[SLACK : WALL + 1] = m[GRIP] = m[STUCK] = 0.0
+    m[SLACK : WALL + 1] = m[GRIP] = m[RESTED] = 0.0
     m[TRACKS : NEXT + 1] = 0.0
     m[BROKEN], m[GAVE] = holds, SKIN
 
@@ -196,7 +199,7 @@ def _leave_track(m, radius):  # type: ignore[no-untyped-def]
 @njit(nogil=True, cache=True)
 def holding_force(field, law, tool, m, inward):  # type: ignore[no-untyped-def]
     """What holds the tip against going on, N: its layer's force and the shaft's friction."""
-    stuck = m[STUCK] > 0.0
+    stuck = m[RESTED] >= STICK_TICKS
     shaft = shaft_force(law, m[SOFT_MM], m[GRIP], tool.radius, m[TURNING], stuck, inward)
     if not inward:
         return shaft
@@ -215,24 +218,28 @@ def holding_force(field, law, tool, m, inward):  # type: ignore[no-untyped-def]
 @njit(nogil=True, cache=True)
 def _bone_holds(field, law, tool, m, layer, cut):  # type: ignore[no-untyped-def]
     x, y, z, thickness = m[TIP], m[TIP + 1], m[TIP + 2], law.wall_default
+    u, v, w = m[AXIS], m[AXIS + 1], m[AXIS + 2]
+    marrow = marrow_density_at(field, law, x, y, z, u, v, w)
+    wall = marrow
     if layer != CANCELLOUS:
         if layer == CORTEX:
             thickness = thickness_at(field, x, y, z)
         half = 0.5 * thickness  # a wall's density is read in its middle, ahead of the tip
-        x, y, z = x + half * m[AXIS], y + half * m[AXIS + 1], z + half * m[AXIS + 2]
-    density = density_at(field, law, x, y, z)
-    force = bone_force(law, layer, cut, density, thickness, tool)
+        wall = density_at(field, law, x + half * u, y + half * v, z + half * w)
+    backed = m[FROM_BONE] == 0.0
+    force = bone_force(law, layer, cut, marrow, wall, thickness, tool, backed)
     if m[STAGE] == SOFT and not cut:
         force += law.periosteum_puncture * 2.0 * tool.radius / law.soft_diameter
     return force
 
 
 @njit(nogil=True, cache=True)
-def grip_at(field, law, radius, layer, x, y, z):  # type: ignore[no-untyped-def]
-    """Friction, N, that a mm of what lies at an LPS point adds to a shaft; 0 in soft tissue."""
+def grip_at(field, law, radius, layer, x, y, z, u, v, w):  # type: ignore[no-untyped-def]
+    """Friction, N, that a mm of what lies at an LPS point adds to a shaft along the unit (u, v, w):
+    marrow's also in the thin wall, which has cracked; 0 in soft tissue."""
     if not CORTEX <= layer <= CEMENT:
         return 0.0
-    return bone_grip(law, layer, density_at(field, law, x, y, z), radius)
+    return bone_grip(law, layer, marrow_density_at(field, law, x, y, z, u, v, w), radius)
 
 
 @njit(nogil=True, cache=True)
@@ -259,7 +266,8 @@ def push(field, law, tool, m, gap):  # type: ignore[no-untyped-def]
         moved, crossed, wall = _step(field, law, tool, m, sign * excess / relaxing, uncut)
         gap -= moved
         went += abs(moved)
-        m[STUCK] = 0.0
+        if m[RESTED] >= STICK_TICKS:
+            m[RESTED] = 0.0  # it has broken loose
         if not inward and m[DEPTH] <= EPSILON:
             m[STAGE], m[LAYER] = FREE, AIR
             return 0.0, events | LEFT_BODY
@@ -267,7 +275,7 @@ def push(field, law, tool, m, gap):  # type: ignore[no-untyped-def]
         if crossed >= 0:
             events |= _cross(m, crossed, inward, uncut, wall)
             m[SLACK] = gap - sign * stretch_at(law, crossed, holds)
-    m[STUCK] = 1.0 if went < STICK_MM else 0.0
+    m[RESTED] = m[RESTED] + 1.0 if went < STICK_MM else 0.0
     return force, events
 
 
@@ -276,7 +284,7 @@ def tap(field, law, tool, m, gap, axial, energy):  # type: ignore[no-untyped-def
     """Drive the tip on by a tap of `energy` mJ, while the hand `gap` mm ahead of it pushes with
     `axial` N and goes along. Returns events; m[TAPPED] is how far it went, mm."""
     events, before, started = 0, m[DEPTH], m[LAYER]
-    pushed, m[STUCK] = max(0.0, axial), 0.0  # a blow shakes a resting shaft loose
+    pushed, m[RESTED] = max(0.0, axial), 0.0  # a blow shakes a resting shaft loose
     for _ in range(MOST_TAP_STEPS):
         layer = int(m[LAYER])
         holds = holding_force(field, law, tool, m, True)
@@ -344,7 +352,8 @@ def _step(field, law, tool, m, wanted, uncut):  # type: ignore[no-untyped-def]
         m[TIP + axis] = m[PIVOT + axis] + m[DEPTH] * m[AXIS + axis]
     if CORTEX <= layer <= CEMENT:
         place = BONE_MM
-        grip = grip_at(field, law, tool.radius, layer, m[TIP], m[TIP + 1], m[TIP + 2])
+        x, y, z, u, v, w = m[TIP], m[TIP + 1], m[TIP + 2], m[AXIS], m[AXIS + 1], m[AXIS + 2]
+        grip = grip_at(field, law, tool.radius, layer, x, y, z, u, v, w)
         m[GRIP] = max(0.0, m[GRIP] + grip * moved)
     m[place] = max(0.0, m[place] + moved)
     return moved, crossed, wall

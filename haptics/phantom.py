@@ -32,7 +32,7 @@ from haptics.device import (
 from haptics.hdapi import DeviceError, bound, driver, error_code, opened, quiet, said
 from haptics.memory import fresh
 from haptics.recorder import Ring, empty_ring, write_out
-from haptics.safety import DISARM, FAULT, INPUT, MODE, Fault, Mode, disarmed, limits_of
+from haptics.safety import DISARM, FAULT, IN_TIME, INPUT, MODE, Fault, Mode, disarmed, limits_of
 from haptics.servo import ROW
 from haptics.tissue import TissueField, TissueLaw
 
@@ -128,6 +128,7 @@ class Phantom(HapticDevice):
         self._package = driver(library)
         self._handle = opened(self._package, name)
         self._open, self._read, self._record, self._published = True, 0, record, 0
+        self._timed = 0
         self._wall_clock = wall_clock
         self.limits = limits_for(self._package.get_model() or "")
         self._key = (law, self.limits, self._handle, wall_clock)
@@ -185,6 +186,13 @@ class Phantom(HapticDevice):
         self._published += 1
         self._shared.states[self._published % SLOTS] = state
         self._shared.integers[SLOT] = self._published % SLOTS
+
+    def served(self) -> NDArray[np.float64]:
+        """When the servo's ticks since the last call of this began, s, the newest 60 s at most."""
+        written, ring = int(self._shared.ring.written[0]), self._shared.ring
+        first = max(self._timed, written - len(ring.lines) + SLOTS)
+        self._timed = written
+        return np.array(ring.lines[np.arange(first, written) % len(ring.lines), IN_TIME])
 
     def report(self) -> Report:
         """What happened since the last report; after a fault the last minute is written out."""

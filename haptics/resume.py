@@ -7,7 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from haptics.device import Vector
-from haptics.insertion import EPSILON, STEP_MM, grip_at, skin_behind
+from haptics.insertion import EPSILON, STEP_MM, STICK_TICKS, grip_at, skin_behind
 from haptics.memory import (
     AXIS,
     BONE_MM,
@@ -18,10 +18,10 @@ from haptics.memory import (
     IN_BONE,
     LAYER,
     PIVOT,
+    RESTED,
     SOFT,
     SOFT_MM,
     STAGE,
-    STUCK,
     TIP,
     WALL,
     fresh,
@@ -63,11 +63,13 @@ def gripped_anew(
 def _gripped(field, law, radius, m):  # type: ignore[no-untyped-def]
     """The friction, N, of the bone and cement along the shaft, read every STEP_MM."""
     force, far = 0.0, 0.5 * STEP_MM
+    u, v, w = m[AXIS], m[AXIS + 1], m[AXIS + 2]
     while far < m[DEPTH]:
-        x = m[PIVOT] + far * m[AXIS]
-        y = m[PIVOT + 1] + far * m[AXIS + 1]
-        z = m[PIVOT + 2] + far * m[AXIS + 2]
-        force += STEP_MM * grip_at(field, law, radius, layer_at(field, x, y, z), x, y, z)
+        x = m[PIVOT] + far * u
+        y = m[PIVOT + 1] + far * v
+        z = m[PIVOT + 2] + far * w
+        layer = layer_at(field, x, y, z)
+        force += STEP_MM * grip_at(field, law, radius, layer, x, y, z, u, v, w)
         far += STEP_MM
     return force
 
@@ -81,7 +83,7 @@ def _measure(
     bone = (layers >= CORTEX) & (layers <= CEMENT)
     memory[PIVOT : PIVOT + 3] = tip - depth * axis
     memory[STAGE] = IN_BONE if in_bone and bone.any() else SOFT
-    memory[LAYER], memory[CUT], memory[STUCK] = layer_at(field, *tip), 1.0, 1.0
+    memory[LAYER], memory[CUT], memory[RESTED] = layer_at(field, *tip), 1.0, STICK_TICKS
     if memory[STAGE] == IN_BONE:
         memory[BONE_MM] = bone.sum() * STEP_MM
         memory[WALL] = depth - back[np.argmax(bone)]

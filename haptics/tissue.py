@@ -7,7 +7,9 @@ and Simone 2004), F = k d in bone, d the stretch in mm. It stays until F reaches
     cancellous  a rho^n A                       rho g/cm3 from Hounsfield units, A tip area
                                                 (rho up to where bone is no longer trabecular)
     cortex      a rho^n A + s p t rho/rho_w     until it gives way (p perimeter, t thickness),
-                a rho^n A + c s p t rho/rho_w   after; the first also has periosteum on it
+                a rho^n A + c s p t rho/rho_w   after; the first also has periosteum on it, and one
+                                                that is met from inside, with nothing behind it,
+                                                bends: b t2 (rho/rho_w)^n where that is less
     cement      z A, once it has set
     shaft       mu_soft L_soft + sum over the way in bone of f a rho^n 2 pi r, in every layer
 
@@ -55,6 +57,7 @@ AIR, SKIN, FAT, MUSCLE, LIGAMENT, CARTILAGE, VOID = 0, 1, 2, 3, 4, 5, 6
 CORTEX, CANCELLOUS, BONE, CEMENT, METAL, MAPPED = 7, 8, 9, 10, 11, 12
 DIAMOND, BEVEL, OPEN = 0.0, 1.0, 2.0  # tips; OPEN is a cannula without its stylet
 OFF_GRID = 1e9  # mm: the distance given where no field reaches
+LEAST_SLOPE = 0.3  # a way along a wall looks no further than 3 times as far; a project choice
 
 
 class TissueField(NamedTuple):
@@ -115,6 +118,7 @@ class TissueLaw(NamedTuple):
     stiction: float
     twist_speed: float
     wall_strength: float
+    wall_bending: float
     wall_cutting: float
     wall_default: float
     cement_strength: float
@@ -261,6 +265,22 @@ def density_at(field, law, x, y, z):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
+def marrow_density_at(field, law, x, y, z, u, v, w):  # type: ignore[no-untyped-def]
+    """Density, g/cm3, of the marrow at an LPS point on a way along the unit (u, v, w). Next to a
+    wall, whose voxels hold both, it is read further from the wall along the way."""
+    deep = -interpolated(field.distance, field.bone_origin, field.bone_spacing, x, y, z, OFF_GRID)
+    lack = thickness_at(field, x, y, z) + field.body_spacing - deep
+    if deep < 0.0 or lack <= 0.0:
+        return density_at(field, law, x, y, z)
+    ahead = interpolated(
+        field.distance, field.bone_origin, field.bone_spacing, x + u, y + v, z + w, OFF_GRID
+    )
+    slope = -ahead - deep  # mm deeper for a mm ahead
+    shift = lack / max(abs(slope), LEAST_SLOPE) * (1.0 if slope >= 0.0 else -1.0)
+    return density_at(field, law, x + shift * u, y + shift * v, z + shift * w)
+
+
+@njit(nogil=True, cache=True)
 def cancellous_stress(law, density):  # type: ignore[no-untyped-def]
     """What bone of `density` g/cm3 bears, MPa: a rho^n. The power law is trabecular bone's and ends
     at `cancellous_densest`; beyond it a wall's own term grows."""
@@ -284,22 +304,27 @@ def tip_edge(law, tool):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def wall_force(law, density, thickness, tool):  # type: ignore[no-untyped-def]
-    """What a cortex adds to the cancellous bone of its density, N: s p t rho / rho_w."""
-    edge = tip_edge(law, tool)
-    return law.wall_strength * edge * thickness * density / law.density_wall
+def wall_force(law, density, thickness, tool, backed):  # type: ignore[no-untyped-def]
+    """What a cortex adds to the cancellous bone of its density, N: s p t rho / rho_w, punched; one
+    that is not `backed` by bone gives way as a thin plate before that, at b t2 (rho / rho_w)^n."""
+    share = density / law.density_wall
+    force = law.wall_strength * tip_edge(law, tool) * thickness * share
+    if backed:
+        return force
+    return min(force, law.wall_bending * thickness * thickness * share**law.cancellous_power)
 
 
 @njit(nogil=True, cache=True)
-def bone_force(law, layer, cut, density, thickness, tool):  # type: ignore[no-untyped-def]
-    """What holds a tip in a bony layer, N; `cut` says that its wall has given way."""
+def bone_force(law, layer, cut, marrow, wall, thickness, tool, backed):  # type: ignore[no-untyped-def]
+    """What holds a tip in a bony layer, N, by the densities of `marrow` and `wall`; `cut` says that
+    the wall has given way, `backed` that it was met from outside."""
     if layer == CEMENT:
         return law.cement_strength * pi * tool.radius * tool.radius
-    force = cancellous_stress(law, density) * tip_area(law, tool)
+    force = cancellous_stress(law, marrow) * tip_area(law, tool)
     if layer == CANCELLOUS or (layer == BONE and cut):
         return force
-    wall = wall_force(law, density, thickness, tool)
-    return force + (law.wall_cutting * wall if cut else wall)
+    more = wall_force(law, wall, thickness, tool, backed)
+    return force + (law.wall_cutting * more if cut else more)
 
 
 @njit(nogil=True, cache=True)

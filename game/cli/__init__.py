@@ -266,6 +266,7 @@ def xray(
 def bench(
     part: Annotated[list[Part] | None, typer.Argument(help="Which parts; all by default.")] = None,
     patient: PatientOption = None,
+    library: LibraryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Time the simulator's parts on this machine, beside their budgets.
@@ -276,7 +277,7 @@ def bench(
 
     case = case_of(level_of("both-sides"), patient, 0, None)
     with working("performing the case and timing it"):
-        rows = measure(case, [p.value for p in part] if part else PARTS)
+        rows = measure(case, [p.value for p in part] if part else PARTS, library)
     if as_json:
         print(json.dumps([asdict(row) for row in rows]))
         return

@@ -12,7 +12,7 @@ from haptics.tissue import BEVEL, OPEN, Instrument, Layer, TissueField, TissueLa
 
 BONY = (Layer.CORTEX, Layer.CANCELLOUS, Layer.BONE, Layer.CEMENT)
 STEP, STEPS, HALVINGS, RELAX, TURN, TINY = 0.05, 40, 6, 10.0, 0.02, 1e-12
-STICK, TAP_STEPS = 0.001, 200
+STICK, DWELL, TAP_STEPS = 0.001, 50, 200
 
 
 def blend(volume: np.ndarray, at: np.ndarray, outside: float) -> float:
@@ -49,7 +49,7 @@ class PlainCannula:
     wall_depth: float = 0.0
     from_bone: bool = False
     grip: float = 0.0
-    stuck: bool = False
+    rested: int = 0
     turning: float = 0.0
     pushed: float = 0.0  # mm in the last tick, without its tap
     tracks: list[tuple[np.ndarray, float, float]] = field(default_factory=list)
@@ -120,7 +120,7 @@ class PlainCannula:
         if back <= self.stretch_at(Layer.SKIN, holds):
             return self.stretch_force(Layer.SKIN, back)
         self.stage, self.entry, self.cut, self.from_bone = "soft", self.tip, True, False
-        self.grip, self.stuck, self.tracks = 0.0, False, []
+        self.grip, self.rested, self.tracks = 0.0, 0, []
         self.slack = self.soft = self.bone = self.depth = self.deepest = self.wall_depth = 0.0
         return holds
 
@@ -189,6 +189,16 @@ class PlainCannula:
         units = blend(self.tissue.hounsfield, self.body_index(point), -1000.0)
         return max(law.density_least, law.density_offset + law.density_slope * units)
 
+    def marrow_density(self) -> float:
+        deep = -blend(self.tissue.distance, self.bone_index(self.tip), inf)
+        thick = blend(self.tissue.cortex, self.bone_index(self.tip), 0.0)
+        lack = thick + self.tissue.body_spacing - deep
+        if deep < 0 or lack <= 0:
+            return self.density_at(self.tip)
+        slope = -blend(self.tissue.distance, self.bone_index(self.tip + self.axis), 1e9) - deep
+        shift = lack / max(abs(slope), 0.3) * (1 if slope >= 0 else -1)
+        return self.density_at(self.tip + shift * self.axis)
+
     def stress(self, density: float) -> float:
         law = self.law
         dense = min(density, law.cancellous_densest)
@@ -199,19 +209,23 @@ class PlainCannula:
         if self.layer == Layer.CEMENT:
             return law.cement_strength * pi * radius**2
         at = self.tip
+        marrow = wall_density = self.marrow_density()
         if self.layer != Layer.CANCELLOUS:
             if self.layer == Layer.CORTEX:
                 thick = blend(self.tissue.cortex, self.bone_index(at), 0.0)
             at = at + thick / 2 * self.axis
-        density = self.density_at(at)
+            wall_density = self.density_at(at)
         area, edge = pi * radius**2, 2 * pi * radius
         if self.tool.tip == BEVEL:
             area, edge = law.bevel_bone * area, law.bevel_bone * edge
         if self.tool.tip == OPEN:
             area = law.open_bone * pi * (radius**2 - self.tool.bore**2)
             edge = 2 * pi * (radius + self.tool.bore)
-        force = self.stress(density) * area
-        wall = law.wall_strength * edge * thick * density / law.density_wall
+        force = self.stress(marrow) * area
+        share = wall_density / law.density_wall
+        wall = law.wall_strength * edge * thick * share
+        if self.from_bone:
+            wall = min(wall, law.wall_bending * thick**2 * share**law.cancellous_power)
         if self.layer == Layer.CORTEX:
             return force + (law.wall_cutting * wall if self.cut else wall)
         return force + (wall if self.layer == Layer.BONE and not self.cut else 0.0)
@@ -221,7 +235,7 @@ class PlainCannula:
         force = law.soft_friction * 2 * radius / law.soft_diameter * self.soft + self.grip
         if self.turning > 0:
             force *= law.twist_speed / hypot(law.twist_speed, self.turning * radius)
-        elif self.stuck:
+        elif self.rested >= DWELL:
             force *= law.stiction
         return force if inward else law.withdrawal * force
 
@@ -229,7 +243,7 @@ class PlainCannula:
         law, around = self.law, 2 * pi * self.tool.radius
         if self.layer == Layer.CEMENT:
             return law.cement_bond * around
-        return law.bone_friction * self.stress(self.density_at(self.tip)) * around
+        return law.bone_friction * self.stress(self.marrow_density()) * around
 
     def holds(self, inward: bool) -> float:
         shaft = self.shaft(inward)
@@ -267,7 +281,7 @@ class PlainCannula:
             moved, layer, wall = self.step(sign * excess / relaxing, uncut)
             gap -= moved
             went += abs(moved)
-            self.stuck = False
+            self.rested = 0 if self.rested >= DWELL else self.rested
             if not inward and self.depth <= TINY:
                 self.stage, self.layer = "free", Layer.AIR
                 return 0.0
@@ -275,7 +289,7 @@ class PlainCannula:
             if layer is not None:
                 self.cross(layer, inward, wall)
                 self.slack = gap - sign * self.stretch_at(layer, holds)
-        self.stuck = went < STICK
+        self.rested = self.rested + 1 if went < STICK else 0
         return force
 
     def stored(self, force: float) -> float:
@@ -286,7 +300,7 @@ class PlainCannula:
         return toe * ((exp(rate * stretch) - 1) / rate - stretch)
 
     def tap(self, gap: float, pushed: float, energy: float) -> None:
-        was, self.stuck = self.layer, False
+        was, self.rested = self.layer, 0
         for _ in range(TAP_STEPS):
             holds = self.holds(inward=True)
             if holds == inf:

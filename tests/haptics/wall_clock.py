@@ -2,7 +2,7 @@
 
 In turns, for a slice each, the compiled servo on the stand-in device and a bare C timer loop wake
 up 1000 times a second, while this process draws X-rays and another of its threads runs Python
-without a pause. A tick is missed when a millisecond passes without one. Issue: the servo misses at most
+without a pause. A tick is missed when a millisecond passes without one. The servo may miss at most
 twice what the bare loop misses, plus 0.01 %, in the median of three rounds.
 """
 
