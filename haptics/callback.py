@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 from haptics.coupling import P_FLAGS, PUBLISHED, SESSION, Coupling, serve
 from haptics.hdapi import BUTTONS as HD_BUTTONS
 from haptics.hdapi import FORCE, POSITION, TRANSFORM, VELOCITY, Calls
-from haptics.insertion import SIZE as CANNULA
+from haptics.memory import SIZE as CANNULA
 from haptics.phantom import (
     BUTTONS,
     CLOCK,
@@ -96,13 +96,13 @@ def _error_reader(calls: Calls) -> Any:
 def _field(integers, spacings):  # type: ignore[no-untyped-def]
     """The patient's field, its arrays at the addresses and in the shapes that the integers say."""
     at = integers[FIELD:]
-    body, bone = (at[7], at[8], at[9]), (at[10], at[11], at[12])
+    body, bone = (at[8], at[9], at[10]), (at[11], at[12], at[13])
     return TissueField(
         carray(_pointer(at[0]), body, np.uint8), carray(_pointer(at[1]), (256,), np.uint8),
         carray(_pointer(at[2]), body, np.int16), carray(_pointer(at[3]), (3,), np.float64),
         spacings[0], carray(_pointer(at[4]), bone, np.float32),
         carray(_pointer(at[5]), bone, np.float32), carray(_pointer(at[6]), (3,), np.float64),
-        spacings[1],
+        spacings[1], carray(_pointer(at[7]), bone, np.uint8),
     )  # fmt: skip
 
 

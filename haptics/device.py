@@ -53,6 +53,12 @@ class HapticDevice(Protocol):
     """An open device whose own thread runs the servo. It is told what State says and asked what
     happened; neither side waits for the other."""
 
+    def now(self) -> float:
+        """s, on the clock that the servo reads and that what is published is stamped with."""
+
+    def harden(self, over: NDArray[np.uint8]) -> None:
+        """The tissue has changed: `over` is what haptics.tissue's field of that name is now."""
+
     def publish(self, state: NDArray[np.float64]) -> None:
         """Give the servo a new state (`haptics.coupling.published`)."""
 

@@ -6,66 +6,76 @@ can hold (haptics.tissue). Giving way is plastic: the tip moves until the stretc
 cutting force, and a hand that goes back does not bring it back before shaft friction is overcome
 the other way. A tip that comes to another layer keeps its force: the stretch already there counts
 as `SLACK` in the new layer and relaxes as the tip slides on. Before a wall that has not given way
-it stays on the near side. In its own old track a tip meets
-friction alone.
+it stays on the near side. In its own old track a tip meets friction alone. A shaft that rests for
+STICK_TICKS, moving less than STICK_MM in each, sticks and needs more to slide again. A mallet's tap
+is an energy, which the tip spends on what holds it: a wall that needs more of it than there is left
+stands.
 
 Outside the body the tip is the hand's; on the skin it stays on the surface under the hand; in
 soft tissue the shaft turns about its skin entry, at most TURN_MM a tick, once soft tissue yields;
-from the bone's wall on it keeps its axis. The whole memory is one array of float64, `fresh()`.
+from the bone's wall on it keeps its axis. A shaft that turns away leaves its track in bone, and one
+that comes back to it within its radius finds the hole again. Its whole memory is the array of
+haptics.memory.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from haptics.device import Vector
+from haptics.memory import (
+    AXIS,
+    BONE_MM,
+    BROKEN,
+    CONTACT,
+    CUT,
+    DEEPEST,
+    DEPTH,
+    FREE,
+    FROM_BONE,
+    GAVE,
+    GRIP,
+    IN_BONE,
+    LAYER,
+    MOST_TRACKS,
+    NEXT,
+    PIVOT,
+    RESTED,
+    SLACK,
+    SOFT,
+    SOFT_MM,
+    STAGE,
+    TAPPED,
+    TIP,
+    TRACK,
+    TRACKS,
+    TURNING,
+    WALL,
+)
 from haptics.tissue import (
     AIR,
     BONE,
     CANCELLOUS,
+    CARTILAGE,
+    CEMENT,
     CORTEX,
     FAT,
     LIGAMENT,
     METAL,
     MUSCLE,
     SKIN,
-    Layer,
-    TissueField,
     bone_force,
+    bone_grip,
     density_at,
     layer_at,
+    marrow_density_at,
     shaft_force,
     soft_force,
     stretch_at,
+    stretch_energy,
     stretch_force,
     thickness_at,
 )
-
-# Stages of an insertion
-FREE, CONTACT, SOFT, IN_BONE = 0, 1, 2, 3
-
-# Places in the memory array
-STAGE = 0
-TIP = 1  # 3 values, LPS mm
-AXIS = 4  # 3 values, unit, hub to tip
-PIVOT = 7  # 3 values, skin entry, LPS mm
-LAYER = 10
-CUT = 11  # 1 when the layer's wall has given way
-FROM_BONE = 12  # 1 when the layer was entered from bone
-SLACK = 13  # mm
-SOFT_MM = 14  # shaft in soft tissue
-BONE_MM = 15  # shaft in bone
-DEPTH = 16  # mm along the axis from the skin entry
-DEEPEST = 17  # how far the present track is cut
-WALL = 18  # depth at which the bone was entered
-BROKEN = 19  # N at which the last wall gave way
-GAVE = 20  # the layer whose wall that was
-TICKS = 21  # servo ticks so far
-SIZE = 22
 
 # Events of one tick, a sum of these
 ENTERED_SKIN, PUNCTURED, BREACHED, LEFT_BODY = 1, 2, 4, 8
@@ -73,84 +83,13 @@ ENTERED_SKIN, PUNCTURED, BREACHED, LEFT_BODY = 1, 2, 4, 8
 STEP_MM = 0.05  # the layer is read anew after each step; a project choice
 MOST_STEPS = 40  # per tick: a tip moves 2 mm in 1 ms at most, the hand's gap stays for the next
 HALVINGS = 6  # a boundary is found to STEP_MM / 2**6, below 0.001 mm
-LONGEST_MM = 200.0  # no cannula is longer
 REACH_MM = 40.0  # a hand deeper than this under intact skin is not followed; a project choice
 TURN_MM = 0.02  # the tip's sideways way through soft tissue in one tick; a project choice
 RELAX_MM = 10.0  # a sliding tip leaves an older layer's stretch behind; a project choice
+STICK_MM = 0.001  # in one tick, 1 mm/s: slower than that a shaft rests; a project choice
+STICK_TICKS = 50.0  # of rest until it sticks: static friction needs dwell; a project choice
+MOST_TAP_STEPS = 200  # of STEP_MM: no tap drives a tip further than 10 mm; a project choice
 EPSILON = 1e-12  # mm, below which nothing moves
-
-
-@dataclass(frozen=True)
-class Insertion:
-    """What a memory says: stage 0 free, 1 on the skin, 2 in soft tissue, 3 in bone; `tip` and
-    `axis` and skin `entry` in LPS mm; `layer` at the tip; lengths in mm."""
-
-    stage: int
-    tip: Vector
-    axis: Vector
-    entry: Vector
-    layer: Layer
-    depth: float
-    soft_mm: float
-    bone_mm: float
-
-
-def fresh() -> NDArray[np.float64]:
-    """The memory (SIZE,) of a cannula that has touched nothing; read-only, as every kept one."""
-    memory = np.zeros(SIZE)
-    memory[AXIS + 2] = 1.0
-    memory.flags.writeable = False
-    return memory
-
-
-def insertion_of(memory: NDArray[np.float64]) -> Insertion:
-    """A memory (SIZE,) in words."""
-    return Insertion(
-        stage=int(memory[STAGE]),
-        tip=_vector(memory, TIP),
-        axis=_vector(memory, AXIS),
-        entry=_vector(memory, PIVOT),
-        layer=Layer(int(memory[LAYER])),
-        depth=float(memory[DEPTH]),
-        soft_mm=float(memory[SOFT_MM]),
-        bone_mm=float(memory[BONE_MM]),
-    )
-
-
-def resumed(
-    field: TissueField, tip: Vector, axis: Vector, ahead: float, in_bone: bool
-) -> NDArray[np.float64]:
-    """The memory (SIZE,) of an unloaded cannula found with its `tip`, LPS mm, in the body along the
-    unit `axis`, read from where it lies; its track goes on for `ahead` mm. A tip in air, or too
-    far from any skin behind it, gives one that is free."""
-    memory = fresh().copy()
-    memory[TIP : TIP + 3], memory[AXIS : AXIS + 3] = tip, axis
-    depth = skin_behind(field, *tip, *axis, LONGEST_MM)
-    if depth > EPSILON:
-        _measure(field, memory, depth, ahead, in_bone)
-    memory.flags.writeable = False
-    return memory
-
-
-def _measure(
-    field: TissueField, memory: NDArray[np.float64], depth: float, ahead: float, in_bone: bool
-) -> None:
-    tip, axis = memory[TIP : TIP + 3].copy(), memory[AXIS : AXIS + 3]
-    back = depth - np.arange(0.0, depth, STEP_MM)  # from the skin to the tip
-    layers = np.array([layer_at(field, *(tip - far * axis)) for far in back])
-    bone = (layers >= CORTEX) & (layers <= BONE)
-    memory[PIVOT : PIVOT + 3] = tip - depth * axis
-    memory[STAGE] = IN_BONE if in_bone and bone.any() else SOFT
-    memory[LAYER], memory[CUT] = layer_at(field, *tip), 1.0
-    if memory[STAGE] == IN_BONE:
-        memory[BONE_MM] = bone.sum() * STEP_MM
-        memory[WALL] = depth - back[np.argmax(bone)]
-    memory[SOFT_MM] = depth - memory[BONE_MM]
-    memory[DEPTH], memory[DEEPEST] = depth, depth + ahead
-
-
-def _vector(memory: NDArray[np.float64], at: int) -> Vector:
-    return float(memory[at]), float(memory[at + 1]), float(memory[at + 2])
 
 
 @njit(nogil=True, cache=True)
@@ -187,7 +126,7 @@ def touch(field, law, tool, m, hand):  # type: ignore[no-untyped-def]
         m[STAGE], m[LAYER] = FREE, AIR
     m[TIP], m[TIP + 1], m[TIP + 2] = x - back * u, y - back * v, z - back * w
     m[AXIS], m[AXIS + 1], m[AXIS + 2] = u, v, w
-    holds = soft_force(law, SKIN, False, tool.radius)
+    holds = soft_force(law, SKIN, False, tool)
     if back <= stretch_at(law, SKIN, holds):
         return stretch_force(law, SKIN, back), 0
     _enter(m, holds)
@@ -198,12 +137,13 @@ def touch(field, law, tool, m, hand):  # type: ignore[no-untyped-def]
 def _enter(m, holds):  # type: ignore[no-untyped-def]
     m[PIVOT : PIVOT + 3] = m[TIP : TIP + 3]
     m[STAGE], m[LAYER], m[CUT], m[FROM_BONE] = SOFT, SKIN, 1.0, 0.0
-    m[SLACK : WALL + 1] = 0.0
+    m[SLACK : WALL + 1] = m[GRIP] = m[RESTED] = 0.0
+    m[TRACKS : NEXT + 1] = 0.0
     m[BROKEN], m[GAVE] = holds, SKIN
 
 
 @njit(nogil=True, cache=True)
-def turn(field, law, m, u, v, w):  # type: ignore[no-untyped-def]
+def turn(field, law, tool, m, u, v, w):  # type: ignore[no-untyped-def]
     """In soft tissue: turn the shaft about its skin entry towards the direction (u, v, w) once the
     tip is asked `lateral_yield` mm sideways; never into bone, nor while the tip stands on bone."""
     if m[LAYER] >= CORTEX:
@@ -222,17 +162,45 @@ def turn(field, law, m, u, v, w):  # type: ignore[no-untyped-def]
     layer = layer_at(field, x, y, z)
     if layer >= CORTEX:
         return
+    _leave_track(m, tool.radius)
     m[TIP], m[TIP + 1], m[TIP + 2] = x, y, z
     m[AXIS], m[AXIS + 1], m[AXIS + 2] = p, q, r
     m[DEEPEST] = depth
+    found = _track_here(m, tool.radius)
+    if found >= 0 and m[found + 4] > depth:
+        m[WALL], m[DEEPEST] = m[found + 3], m[found + 4]
     if layer != int(m[LAYER]):
         m[LAYER], m[CUT], m[FROM_BONE] = layer, 1.0, 0.0
 
 
 @njit(nogil=True, cache=True)
+def _track_here(m, radius):  # type: ignore[no-untyped-def]
+    """The place in memory of the old track whose hole in the bone's wall lies within `radius` mm of
+    the present axis; -1 where there is none."""
+    for n in range(MOST_TRACKS):
+        at, apart = TRACKS + TRACK * n, 0.0
+        for axis in range(3):
+            apart += (m[at + axis] - m[AXIS + axis]) ** 2
+        if m[at + 3] > 0.0 and m[at + 3] * np.sqrt(apart) < radius:
+            return at
+    return -1
+
+
+@njit(nogil=True, cache=True)
+def _leave_track(m, radius):  # type: ignore[no-untyped-def]
+    if m[WALL] <= 0.0 or m[DEEPEST] <= max(m[WALL], m[DEPTH]) or _track_here(m, radius) >= 0:
+        return
+    at = TRACKS + TRACK * int(m[NEXT])
+    m[at : at + 3] = m[AXIS : AXIS + 3]
+    m[at + 3], m[at + 4] = m[WALL], m[DEEPEST]
+    m[NEXT] = (m[NEXT] + 1.0) % MOST_TRACKS
+
+
+@njit(nogil=True, cache=True)
 def holding_force(field, law, tool, m, inward):  # type: ignore[no-untyped-def]
     """What holds the tip against going on, N: its layer's force and the shaft's friction."""
-    shaft = shaft_force(law, m[SOFT_MM], m[BONE_MM], inward)
+    stuck = m[RESTED] >= STICK_TICKS
+    shaft = shaft_force(law, m[SOFT_MM], m[GRIP], tool.radius, m[TURNING], stuck, inward)
     if not inward:
         return shaft
     if m[DEPTH] >= tool.length - EPSILON:
@@ -241,7 +209,7 @@ def holding_force(field, law, tool, m, inward):  # type: ignore[no-untyped-def]
         return shaft
     layer, cut = int(m[LAYER]), m[CUT] > 0.0
     if layer < CORTEX:
-        return shaft + soft_force(law, layer, cut, tool.radius)
+        return shaft + soft_force(law, layer, cut, tool)
     if layer == METAL:
         return np.inf
     return shaft + _bone_holds(field, law, tool, m, layer, cut)
@@ -250,20 +218,35 @@ def holding_force(field, law, tool, m, inward):  # type: ignore[no-untyped-def]
 @njit(nogil=True, cache=True)
 def _bone_holds(field, law, tool, m, layer, cut):  # type: ignore[no-untyped-def]
     x, y, z, thickness = m[TIP], m[TIP + 1], m[TIP + 2], law.wall_default
+    u, v, w = m[AXIS], m[AXIS + 1], m[AXIS + 2]
+    marrow = marrow_density_at(field, law, x, y, z, u, v, w)
+    wall = marrow
     if layer != CANCELLOUS:
         if layer == CORTEX:
             thickness = thickness_at(field, x, y, z)
         half = 0.5 * thickness  # a wall's density is read in its middle, ahead of the tip
-        x, y, z = x + half * m[AXIS], y + half * m[AXIS + 1], z + half * m[AXIS + 2]
-    density = density_at(field, law, x, y, z)
-    return bone_force(law, layer, cut, density, thickness, tool.radius)
+        wall = density_at(field, law, x + half * u, y + half * v, z + half * w)
+    backed = m[FROM_BONE] == 0.0
+    force = bone_force(law, layer, cut, marrow, wall, thickness, tool, backed)
+    if m[STAGE] == SOFT and not cut:
+        force += law.periosteum_puncture * 2.0 * tool.radius / law.soft_diameter
+    return force
+
+
+@njit(nogil=True, cache=True)
+def grip_at(field, law, radius, layer, x, y, z, u, v, w):  # type: ignore[no-untyped-def]
+    """Friction, N, that a mm of what lies at an LPS point adds to a shaft along the unit (u, v, w):
+    marrow's also in the thin wall, which has cracked; 0 in soft tissue."""
+    if not CORTEX <= layer <= CEMENT:
+        return 0.0
+    return bone_grip(law, layer, marrow_density_at(field, law, x, y, z, u, v, w), radius)
 
 
 @njit(nogil=True, cache=True)
 def push(field, law, tool, m, gap):  # type: ignore[no-untyped-def]
     """Move the tip along its axis until it is held again; `gap` is how far the hand is ahead of it,
     mm. Returns (axial force on the hand N, positive against going in; events)."""
-    events, force = 0, 0.0
+    events, force, went = 0, 0.0, 0.0
     for _ in range(MOST_STEPS):
         stretch = gap - m[SLACK]
         inward = stretch >= 0.0
@@ -272,15 +255,19 @@ def push(field, law, tool, m, gap):  # type: ignore[no-untyped-def]
         layer = int(m[LAYER])
         excess = abs(stretch) - stretch_at(law, layer, holds)
         if excess <= EPSILON:
-            return sign * stretch_force(law, layer, abs(stretch)), events
+            force = sign * stretch_force(law, layer, abs(stretch))
+            break
         if inward and m[CUT] == 0.0:
             events |= _give_way(m, layer, holds)
             continue
         force = sign * holds
         relaxing = max(0.1, 1.0 - sign * m[SLACK] / RELAX_MM)  # of the stretch, per mm moved
         uncut = inward and m[DEPTH] >= m[DEEPEST] - EPSILON
-        moved, crossed, wall = _step(field, tool, m, sign * excess / relaxing, uncut)
+        moved, crossed, wall = _step(field, law, tool, m, sign * excess / relaxing, uncut)
         gap -= moved
+        went += abs(moved)
+        if m[RESTED] >= STICK_TICKS:
+            m[RESTED] = 0.0  # it has broken loose
         if not inward and m[DEPTH] <= EPSILON:
             m[STAGE], m[LAYER] = FREE, AIR
             return 0.0, events | LEFT_BODY
@@ -288,7 +275,39 @@ def push(field, law, tool, m, gap):  # type: ignore[no-untyped-def]
         if crossed >= 0:
             events |= _cross(m, crossed, inward, uncut, wall)
             m[SLACK] = gap - sign * stretch_at(law, crossed, holds)
+    m[RESTED] = m[RESTED] + 1.0 if went < STICK_MM else 0.0
     return force, events
+
+
+@njit(nogil=True, cache=True)
+def tap(field, law, tool, m, gap, axial, energy):  # type: ignore[no-untyped-def]
+    """Drive the tip on by a tap of `energy` mJ, while the hand `gap` mm ahead of it pushes with
+    `axial` N and goes along. Returns events; m[TAPPED] is how far it went, mm."""
+    events, before, started = 0, m[DEPTH], m[LAYER]
+    pushed, m[RESTED] = max(0.0, axial), 0.0  # a blow shakes a resting shaft loose
+    for _ in range(MOST_TAP_STEPS):
+        layer = int(m[LAYER])
+        holds = holding_force(field, law, tool, m, True)
+        if holds == np.inf:
+            break
+        if m[CUT] == 0.0:
+            energy -= stretch_energy(law, layer, holds) - stretch_energy(law, layer, pushed)
+            if energy < 0.0:
+                break
+            events |= _give_way(m, layer, holds)
+            continue
+        if energy <= EPSILON * holds:
+            break
+        way = min(STEP_MM, energy / max(holds, 1e-9))
+        uncut = m[DEPTH] >= m[DEEPEST] - EPSILON
+        moved, crossed, wall = _step(field, law, tool, m, way, uncut)
+        energy -= holds * moved
+        if crossed >= 0:
+            events |= _cross(m, crossed, True, uncut, wall)
+    m[TAPPED] = m[DEPTH] - before
+    if m[LAYER] != started:
+        m[SLACK] = gap - stretch_at(law, int(m[LAYER]), pushed)
+    return events
 
 
 @njit(nogil=True, cache=True)
@@ -306,7 +325,7 @@ def _give_way(m, layer, holds):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _step(field, tool, m, wanted, uncut):  # type: ignore[no-untyped-def]
+def _step(field, law, tool, m, wanted, uncut):  # type: ignore[no-untyped-def]
     """Move the tip by up to `wanted` mm (its sign is the way), at most STEP_MM and no further than
     the next boundary, track end, hub or skin; before an `uncut` wall it stays on this side.
     Returns (moved mm, layer come to or -1, whether it has a wall)."""
@@ -318,7 +337,7 @@ def _step(field, tool, m, wanted, uncut):  # type: ignore[no-untyped-def]
         moved = min(wanted, STEP_MM, room)
     else:
         moved = max(wanted, -STEP_MM, -depth)
-    crossed, wall = _layer_ahead(field, m, moved), False
+    crossed, wall, place = _layer_ahead(field, m, moved), False, SOFT_MM
     if crossed == layer:
         crossed = -1
     else:
@@ -331,7 +350,11 @@ def _step(field, tool, m, wanted, uncut):  # type: ignore[no-untyped-def]
     m[DEPTH] = depth + moved
     for axis in range(3):
         m[TIP + axis] = m[PIVOT + axis] + m[DEPTH] * m[AXIS + axis]
-    place = BONE_MM if CORTEX <= layer <= BONE else SOFT_MM
+    if CORTEX <= layer <= CEMENT:
+        place = BONE_MM
+        x, y, z, u, v, w = m[TIP], m[TIP + 1], m[TIP + 2], m[AXIS], m[AXIS + 1], m[AXIS + 2]
+        grip = grip_at(field, law, tool.radius, layer, x, y, z, u, v, w)
+        m[GRIP] = max(0.0, m[GRIP] + grip * moved)
     m[place] = max(0.0, m[place] + moved)
     return moved, crossed, wall
 
@@ -364,13 +387,15 @@ def _boundary(field, m, moved, layer, crossed):  # type: ignore[no-untyped-def]
 @njit(nogil=True, cache=True)
 def _cross(m, layer, inward, uncut, wall):  # type: ignore[no-untyped-def]
     """The tip has come to another layer, whose wall holds it if it has one. Returns events."""
-    was_bone = CORTEX <= m[LAYER] <= BONE
+    was_bone = CORTEX <= m[LAYER] <= CEMENT
     m[LAYER] = layer
     m[FROM_BONE] = 1.0 if was_bone else 0.0
     m[CUT] = 0.0 if wall else 1.0
+    if inward and m[STAGE] == SOFT and CORTEX <= layer <= CEMENT and not wall:
+        m[STAGE], m[WALL] = IN_BONE, m[DEPTH]  # through an old hole
     if not inward and m[STAGE] == IN_BONE and m[DEPTH] <= m[WALL] + STEP_MM:
-        m[STAGE], m[BONE_MM] = SOFT, 0.0
-    return BREACHED if uncut and was_bone and not CORTEX <= layer <= BONE else 0
+        m[STAGE], m[BONE_MM], m[GRIP] = SOFT, 0.0, 0.0
+    return BREACHED if uncut and was_bone and not CORTEX <= layer <= CEMENT else 0
 
 
 @njit(nogil=True, cache=True)
@@ -378,5 +403,5 @@ def _has_wall(was, layer):  # type: ignore[no-untyped-def]
     if layer == MUSCLE:
         return was in (SKIN, FAT)
     if layer == BONE:
-        return not CORTEX <= was <= BONE
-    return layer in (LIGAMENT, METAL, CORTEX)
+        return not CORTEX <= was <= CEMENT
+    return layer in (LIGAMENT, CARTILAGE, METAL, CORTEX, CEMENT)

@@ -9,6 +9,7 @@ them than either side can be behind while it copies one.
 from __future__ import annotations
 
 import atexit
+import logging
 import sys
 import time
 from pathlib import Path
@@ -29,11 +30,13 @@ from haptics.device import (
     Report,
 )
 from haptics.hdapi import DeviceError, bound, driver, error_code, opened, quiet, said
-from haptics.insertion import fresh
+from haptics.memory import fresh
 from haptics.recorder import Ring, empty_ring, write_out
-from haptics.safety import DISARM, FAULT, INPUT, MODE, Fault, Mode, disarmed, limits_of
+from haptics.safety import DISARM, FAULT, IN_TIME, INPUT, MODE, Fault, Mode, disarmed, limits_of
 from haptics.servo import ROW
 from haptics.tissue import TissueField, TissueLaw
+
+log = logging.getLogger(__name__)
 
 SLOTS = 8
 ROWS = 4096  # servo ticks that a reader may be late, 4 s
@@ -43,8 +46,8 @@ CLOSING_S = 0.2  # a driver that does not call any more is not waited for longer
 # Places among the shared whole numbers
 SLOT, TICKS, BUTTONS, FINISH, STILL, DONE, ERROR = 0, 1, 2, 3, 4, 5, 6
 CLOCK = 8  # 2 values
-FIELD = 10  # addresses of the field's 7 arrays, shapes of its 2 grids
-INTEGERS = FIELD + 13
+FIELD = 10  # addresses of the field's 8 arrays, shapes of its 2 grids
+INTEGERS = FIELD + 14
 
 
 class Shared(NamedTuple):
@@ -96,6 +99,7 @@ def _begin(shared: Shared, field: TissueField) -> TissueField:
         distance=np.ascontiguousarray(field.distance, np.float32),
         cortex=np.ascontiguousarray(field.cortex, np.float32),
         bone_origin=np.ascontiguousarray(field.bone_origin, np.float64),
+        over=np.array(field.over, np.uint8, order="C"),  # its own: cement sets while it is read
     )
     arrays = [value for value in kept if isinstance(value, np.ndarray)]
     shared.integers[FIELD:] = (
@@ -124,6 +128,7 @@ class Phantom(HapticDevice):
         self._package = driver(library)
         self._handle = opened(self._package, name)
         self._open, self._read, self._record, self._published = True, 0, record, 0
+        self._timed = 0
         self._wall_clock = wall_clock
         self.limits = limits_for(self._package.get_model() or "")
         self._key = (law, self.limits, self._handle, wall_clock)
@@ -168,6 +173,12 @@ class Phantom(HapticDevice):
             return int(self._shared.integers[TICKS]) * 0.001
         return time.perf_counter() if sys.platform == "win32" else time.monotonic()
 
+    def harden(self, over: NDArray[np.uint8]) -> None:
+        """Cement has set; ValueError for another shape than the field's."""
+        if over.shape != self._field.over.shape:
+            raise ValueError(f"tissue of shape {over.shape}; allowed is {self._field.over.shape}")
+        self._field.over[...] = over
+
     def publish(self, state: NDArray[np.float64]) -> None:
         """Give the servo a new state (haptics.coupling.published); ValueError for another shape."""
         if state.shape != (PUBLISHED,):
@@ -175,6 +186,13 @@ class Phantom(HapticDevice):
         self._published += 1
         self._shared.states[self._published % SLOTS] = state
         self._shared.integers[SLOT] = self._published % SLOTS
+
+    def served(self) -> NDArray[np.float64]:
+        """When the servo's ticks since the last call of this began, s, the newest 60 s at most."""
+        written, ring = int(self._shared.ring.written[0]), self._shared.ring
+        first = max(self._timed, written - len(ring.lines) + SLOTS)
+        self._timed = written
+        return np.array(ring.lines[np.arange(first, written) % len(ring.lines), IN_TIME])
 
     def report(self) -> Report:
         """What happened since the last report; after a fault the last minute is written out."""
@@ -186,12 +204,18 @@ class Phantom(HapticDevice):
         memory.flags.writeable = False
         mode = Mode(int(shared.safe[MODE]))
         if mode is Mode.FAULT and self._record is not None:
-            write_out(shared.ring, limits_of(self.limits), self._record)
+            self._keep(self._record)
             self._record = None
         return Report(
             rows, memory, mode, Fault(int(shared.safe[FAULT])), int(shared.integers[ERROR]),
             int(shared.integers[BUTTONS]), bool(shared.session[CLUTCHED]),
         )  # fmt: skip
+
+    def _keep(self, path: Path) -> None:
+        try:
+            write_out(self._shared.ring, limits_of(self.limits), path)
+        except OSError as error:  # the hand's safety does not hang on a full disk
+            log.warning("the device's last minute is not kept: %s", error)
 
     def close(self) -> None:
         """Zero force for 30 ticks, then stop; does nothing when closed already."""

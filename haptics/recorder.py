@@ -52,11 +52,13 @@ def guard_and_record(limits, m, seen, told, ring):  # type: ignore[no-untyped-de
 
 
 def write_out(ring: Ring, limits: Limits, path: Path) -> None:
-    """Save what the ring holds as .npz, oldest second first; raises OSError as numpy does."""
+    """Save what the ring holds as .npz, oldest second first, in a folder made for it where there is
+    none; raises OSError as numpy does."""
     count = int(ring.written[0])
     begun = (count + SECOND - 1) // SECOND
     first = max(0, begun - SECONDS)
     ticks, seconds = np.arange(first * SECOND, count), np.arange(first, begun)
+    path.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
         path, limits=np.array(limits), lines=ring.lines[ticks % TICKS],
         memories=ring.memories[seconds % SECONDS],

@@ -1,6 +1,9 @@
 """One servo tick of 1 ms, pure: a patient's fields, a memory and a hand in; a memory, the proxy's
 pose and a force out. It reads nothing else and waits for nobody; numba runs it without the GIL.
 
+A hand (POSE,) is: tip (3) LPS mm, unit direction hub to tip (3), how fast it turns the shaft,
+rad/s, and the energy, mJ, of a mallet's tap that falls in this tick (0 for none).
+
 A row of a report (ROW,) is: proxy tip (3) LPS mm, direction (3), force on the hand (3) N, axial
 force N (positive against going in), events (haptics.insertion), N at which the last wall gave
 way, layer at the tip, stage, layer whose wall that was. A plain twin of equal output is in
@@ -13,7 +16,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from haptics.insertion import (
+from haptics.insertion import push, tap, touch, turn
+from haptics.memory import (
     AXIS,
     BONE_MM,
     BROKEN,
@@ -24,15 +28,18 @@ from haptics.insertion import (
     SOFT,
     SOFT_MM,
     STAGE,
+    TAPPED,
     TICKS,
     TIP,
-    push,
-    touch,
-    turn,
+    TURNING,
 )
 from haptics.tissue import Instrument, TissueField, TissueLaw, lateral_stiffness
 
 TICK_S = 0.001  # 1 kHz, what haptic devices of this class are served at
+
+# Places in a hand
+TURN, TAP = 6, 7
+POSE = 8
 
 # Places in a row
 ROW_TIP, ROW_AXIS, ROW_FORCE = 0, 3, 6
@@ -42,18 +49,24 @@ ROW = 15
 
 @njit(nogil=True, cache=True)
 def tick(field, law, tool, m, hand, row):  # type: ignore[no-untyped-def]
-    """One tick in place: `m` (SIZE,) memory, `hand` (6,) tip and unit direction, `row` (ROW,)."""
+    """One tick in place: `m` (SIZE,) memory, `hand` (POSE,), `row` (ROW,)."""
     axial, events = 0.0, 0
+    m[TURNING], m[TAPPED] = abs(hand[TURN]), 0.0
     if m[STAGE] <= CONTACT:
         axial, events = touch(field, law, tool, m, hand)
     if m[STAGE] >= SOFT:
         if m[STAGE] == SOFT:
-            turn(field, law, m, hand[3], hand[4], hand[5])
+            turn(field, law, tool, m, hand[3], hand[4], hand[5])
         gap = 0.0
         for axis in range(3):
             gap += (hand[axis] - m[TIP + axis]) * m[AXIS + axis]
         axial, more = push(field, law, tool, m, gap)
         events |= more
+        if hand[TAP] > 0.0 and m[STAGE] >= SOFT:
+            gap = 0.0
+            for axis in range(3):
+                gap += (hand[axis] - m[TIP + axis]) * m[AXIS + axis]
+            events |= tap(field, law, tool, m, gap, axial, hand[TAP])
     m[TICKS] += 1.0
     _report(law, m, hand, axial, events, row)
 
@@ -88,12 +101,11 @@ def run_ticks(
     memory: NDArray[np.float64],
     hands: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """One tick for each hand pose (n, 6), LPS mm and unit direction: the new memory (read-only) and
-    the report's rows (n, ROW). Raises ValueError for a memory or poses of another shape, or poses
-    that are no numbers."""
-    if memory.shape != (SIZE,) or hands.ndim != 2 or hands.shape[1] != 6:
+    """One tick for each hand pose (n, POSE): the new memory (read-only) and the report's rows (n,
+    ROW). Raises ValueError for a memory or poses of another shape, or poses that are no numbers."""
+    if memory.shape != (SIZE,) or hands.ndim != 2 or hands.shape[1] != POSE:
         raise ValueError(
-            f"memory {memory.shape} and hands {hands.shape}; need ({SIZE},) and (n, 6)"
+            f"memory {memory.shape} and hands {hands.shape}; need ({SIZE},) and (n, {POSE})"
         )
     if not np.isfinite(hands).all():
         raise ValueError("a hand pose is not a number")

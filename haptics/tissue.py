@@ -3,23 +3,31 @@
 A tip that does not move stretches the tissue: F = toe (exp(rate d) - 1) in soft layers (Okamura
 and Simone 2004), F = k d in bone, d the stretch in mm. It stays until F reaches what holds it:
 
-    soft        a layer's puncture force, then its cutting force
+    soft        a layer's puncture force, then its cutting force; cartilage too
     cancellous  a rho^n A                       rho g/cm3 from Hounsfield units, A tip area
                                                 (rho up to where bone is no longer trabecular)
     cortex      a rho^n A + s p t rho/rho_w     until it gives way (p perimeter, t thickness),
-                a rho^n A + c s p t rho/rho_w   after
-    shaft       mu_soft L_soft + mu_bone L_bone in every layer, times `withdrawal` on the way out
+                a rho^n A + c s p t rho/rho_w   after; the first also has periosteum on it, and one
+                                                that is met from inside, with nothing behind it,
+                                                bends: b t2 (rho/rho_w)^n where that is less
+    cement      z A, once it has set
+    shaft       mu_soft L_soft + sum over the way in bone of f a rho^n 2 pi r, in every layer
 
-so a wall is stronger than the cancellous bone of its own density. Laterally the shaft is held by
-a spring that stiffens with the embedded length. Nothing of it is validated against a sacrum: no
-such measurement is published. Every parameter has its range and source in assets/tissue.toml.
+so a wall is stronger than the cancellous bone of its own density, and an alar void holds neither
+tip nor shaft. The shaft's friction is `stiction` times larger while it rests (Karnopp: stick-slip
+when pushed slowly), `withdrawal` times on the way out, and turning the shaft leaves
+v / sqrt(v2 + (omega r)2) of it: friction acts against the whole sliding velocity, of which only
+the axial part resists. Tips: a diamond stylet; a beveled one; none, the open rim, which is flat and
+cuts along two edges. Laterally the shaft is held by a spring that stiffens with the embedded
+length. Nothing of it is validated against a sacrum: no such measurement is published. Every
+parameter has its range and source in assets/tissue.toml, and its spread among people (`drawn_law`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
-from math import exp, isfinite, log, pi
+from math import exp, isfinite, log, pi, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,18 +42,22 @@ class Layer(IntEnum):
     SKIN = 1
     FAT = 2
     MUSCLE = 3
-    LIGAMENT = 4  # also disc and cartilage
-    VOID = 5  # gas, or nothing that resists
-    CORTEX = 6
-    CANCELLOUS = 7
-    BONE = 8  # bone without a distance field: a wall of default thickness, then cancellous
-    METAL = 9
-    MAPPED = 10  # a code only: bone whose surface the distance field draws; a tip is never in it
+    LIGAMENT = 4  # also disc
+    CARTILAGE = 5  # of the SI joint
+    VOID = 6  # gas, or nothing that resists
+    CORTEX = 7
+    CANCELLOUS = 8
+    BONE = 9  # bone without a distance field: a wall of default thickness, then cancellous
+    CEMENT = 10  # that has set
+    METAL = 11
+    MAPPED = 12  # a code only: bone whose surface the distance field draws; a tip is never in it
 
 
-AIR, SKIN, FAT, MUSCLE, LIGAMENT, VOID = 0, 1, 2, 3, 4, 5
-CORTEX, CANCELLOUS, BONE, METAL, MAPPED = 6, 7, 8, 9, 10
+AIR, SKIN, FAT, MUSCLE, LIGAMENT, CARTILAGE, VOID = 0, 1, 2, 3, 4, 5, 6
+CORTEX, CANCELLOUS, BONE, CEMENT, METAL, MAPPED = 7, 8, 9, 10, 11, 12
+DIAMOND, BEVEL, OPEN = 0.0, 1.0, 2.0  # tips; OPEN is a cannula without its stylet
 OFF_GRID = 1e9  # mm: the distance given where no field reaches
+LEAST_SLOPE = 0.3  # a way along a wall looks no further than 3 times as far; a project choice
 
 
 class TissueField(NamedTuple):
@@ -54,7 +66,8 @@ class TissueField(NamedTuple):
 
     `codes` uint8 and `hounsfield` int16 share one grid; `layers` (256,) uint8 turns a code into a
     `Layer`. `distance` float32 (mm to the nearest bone surface, negative inside) and `cortex`
-    float32 (its thickness, mm) share the other."""
+    float32 (its thickness, mm) share the other, with `over` uint8: CARTILAGE between two bones,
+    CEMENT that has set, or 0 where the other fields decide."""
 
     codes: NDArray[np.uint8]
     layers: NDArray[np.uint8]
@@ -65,6 +78,7 @@ class TissueField(NamedTuple):
     cortex: NDArray[np.float32]
     bone_origin: NDArray[np.float64]
     bone_spacing: float
+    over: NDArray[np.uint8]
 
 
 class TissueLaw(NamedTuple):
@@ -86,6 +100,11 @@ class TissueLaw(NamedTuple):
     ligament_rate: float
     ligament_puncture: float
     ligament_cutting: float
+    cartilage_toe: float
+    cartilage_rate: float
+    cartilage_puncture: float
+    cartilage_cutting: float
+    periosteum_puncture: float
     soft_friction: float
     density_offset: float
     density_slope: float
@@ -96,9 +115,18 @@ class TissueLaw(NamedTuple):
     cancellous_densest: float
     bone_friction: float
     withdrawal: float
+    stiction: float
+    twist_speed: float
     wall_strength: float
+    wall_bending: float
     wall_cutting: float
     wall_default: float
+    cement_strength: float
+    cement_bond: float
+    bevel_soft: float
+    bevel_bone: float
+    open_soft: float
+    open_bone: float
     bone_stiffness: float
     lateral_least: float
     lateral_soft: float
@@ -107,14 +135,21 @@ class TissueLaw(NamedTuple):
 
 
 class Instrument(NamedTuple):
-    """A cannula with its stylet in: outer `radius` and `length` from hub to tip, mm."""
+    """A cannula: outer `radius` and `length` from hub to tip, mm; which `tip` it goes in with
+    (DIAMOND, BEVEL, OPEN); the radius of its `bore`, mm, which an OPEN one needs."""
 
     radius: float
     length: float
+    tip: float = DIAMOND
+    bore: float = 0.0
 
 
-def law_from_table(table: Mapping[str, Mapping[str, Any]]) -> TissueLaw:
-    """The law from a table of `value`, `low`, `high`, `unit`, `source` by parameter name.
+Table = Mapping[str, Mapping[str, Any]]
+
+
+def law_from_table(table: Table) -> TissueLaw:
+    """The law from a table of `value`, `low`, `high`, `unit`, `source` by parameter name, and where
+    people differ `spread`, the standard deviation of the value's logarithm.
 
     Raises ValueError where a parameter is missing, unknown, without source or out of its range.
     """
@@ -127,7 +162,25 @@ def law_from_table(table: Mapping[str, Mapping[str, Any]]) -> TissueLaw:
             raise ValueError(f"tissue parameter {name} is {value}; allowed are {low} to {high}")
         if not (row.get("unit") and row.get("source")):
             raise ValueError(f"tissue parameter {name} lacks its unit or its source")
+        if not 0.0 <= float(row.get("spread", 0.0)) <= 1.0:
+            raise ValueError(f"tissue parameter {name} spreads by {row['spread']}; allowed: 0 to 1")
     return TissueLaw(**{name: float(table[name]["value"]) for name in TissueLaw._fields})
+
+
+def drawn_law(table: Table, seed: int) -> TissueLaw:
+    """One person's own law: each value log-normal about the table's with its `spread`, drawn again
+    while it is out of its range. Raises ValueError as `law_from_table`."""
+    middle, rng = law_from_table(table), np.random.default_rng(seed)
+    return TissueLaw(*(_drawn(table[name], value, rng) for name, value in
+                       zip(TissueLaw._fields, middle, strict=True)))  # fmt: skip
+
+
+def _drawn(row: Mapping[str, Any], value: float, rng: np.random.Generator) -> float:
+    spread = float(row.get("spread", 0.0))
+    while True:
+        own = value * exp(spread * rng.standard_normal())
+        if spread == 0.0 or float(row["low"]) <= own <= float(row["high"]):
+            return own
 
 
 def layer_table(layers: Mapping[int, Layer]) -> NDArray[np.uint8]:
@@ -164,13 +217,19 @@ def interpolated(volume, origin, spacing, x, y, z, outside):  # type: ignore[no-
 
 @njit(nogil=True, cache=True)
 def layer_at(field, x, y, z):  # type: ignore[no-untyped-def]
-    """The `Layer` at an LPS point. Bone is where the distance field says so; body codes tell the
-    rest, and a voxel of MAPPED bone outside the surface is soft tissue."""
+    """The `Layer` at an LPS point. Set cement is cement, bone is where the distance field says so,
+    cartilage between bones; body codes tell the rest, and a voxel of MAPPED bone outside the
+    surface is soft tissue."""
     distance = interpolated(
         field.distance, field.bone_origin, field.bone_spacing, x, y, z, OFF_GRID
     )
+    over = 0 if distance == OFF_GRID else _over(field, x, y, z)
+    if over == CEMENT:
+        return CEMENT
     if distance < 0.0:
         return CORTEX if -distance < thickness_at(field, x, y, z) else CANCELLOUS
+    if over == CARTILAGE:
+        return CARTILAGE
     codes = field.codes
     i = int(np.rint((x - field.body_origin[0]) / field.body_spacing))
     j = int(np.rint((y - field.body_origin[1]) / field.body_spacing))
@@ -181,6 +240,14 @@ def layer_at(field, x, y, z):  # type: ignore[no-untyped-def]
     if layer == MAPPED:
         return BONE if distance == OFF_GRID else MUSCLE
     return layer
+
+
+@njit(nogil=True, cache=True)
+def _over(field, x, y, z):  # type: ignore[no-untyped-def]
+    i = int(np.rint((x - field.bone_origin[0]) / field.bone_spacing))
+    j = int(np.rint((y - field.bone_origin[1]) / field.bone_spacing))
+    k = int(np.rint((z - field.bone_origin[2]) / field.bone_spacing))
+    return int(field.over[i, j, k])
 
 
 @njit(nogil=True, cache=True)
@@ -198,33 +265,76 @@ def density_at(field, law, x, y, z):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def cancellous_force(law, density, radius):  # type: ignore[no-untyped-def]
-    """What a tip of `radius` mm needs to split bone of `density` g/cm3, N: a rho^n A. The power law
-    is trabecular bone's and ends at `cancellous_densest`; beyond it a wall's own term grows."""
-    density = min(density, law.cancellous_densest)
-    return law.cancellous_strength * density**law.cancellous_power * pi * radius * radius
+def marrow_density_at(field, law, x, y, z, u, v, w):  # type: ignore[no-untyped-def]
+    """Density, g/cm3, of the marrow at an LPS point on a way along the unit (u, v, w). Next to a
+    wall, whose voxels hold both, it is read further from the wall along the way."""
+    deep = -interpolated(field.distance, field.bone_origin, field.bone_spacing, x, y, z, OFF_GRID)
+    lack = thickness_at(field, x, y, z) + field.body_spacing - deep
+    if deep < 0.0 or lack <= 0.0:
+        return density_at(field, law, x, y, z)
+    ahead = interpolated(
+        field.distance, field.bone_origin, field.bone_spacing, x + u, y + v, z + w, OFF_GRID
+    )
+    slope = -ahead - deep  # mm deeper for a mm ahead
+    shift = lack / max(abs(slope), LEAST_SLOPE) * (1.0 if slope >= 0.0 else -1.0)
+    return density_at(field, law, x + shift * u, y + shift * v, z + shift * w)
 
 
 @njit(nogil=True, cache=True)
-def wall_force(law, density, thickness, radius):  # type: ignore[no-untyped-def]
-    """What a cortex adds to it, N: s p t rho / rho_w."""
-    return law.wall_strength * 2.0 * pi * radius * thickness * density / law.density_wall
+def cancellous_stress(law, density):  # type: ignore[no-untyped-def]
+    """What bone of `density` g/cm3 bears, MPa: a rho^n. The power law is trabecular bone's and ends
+    at `cancellous_densest`; beyond it a wall's own term grows."""
+    return law.cancellous_strength * min(density, law.cancellous_densest) ** law.cancellous_power
 
 
 @njit(nogil=True, cache=True)
-def bone_force(law, layer, cut, density, thickness, radius):  # type: ignore[no-untyped-def]
-    """What holds a tip in a bony layer, N; `cut` says that its wall has given way."""
-    force = cancellous_force(law, density, radius)
+def tip_area(law, tool):  # type: ignore[no-untyped-def]
+    """The area, mm2, of a diamond tip that would need as much force in cancellous bone."""
+    if tool.tip == OPEN:
+        return law.open_bone * pi * (tool.radius * tool.radius - tool.bore * tool.bore)
+    return (law.bevel_bone if tool.tip == BEVEL else 1.0) * pi * tool.radius * tool.radius
+
+
+@njit(nogil=True, cache=True)
+def tip_edge(law, tool):  # type: ignore[no-untyped-def]
+    """The length, mm, of the edge that a tip cuts through a wall."""
+    if tool.tip == OPEN:
+        return 2.0 * pi * (tool.radius + tool.bore)
+    return (law.bevel_bone if tool.tip == BEVEL else 1.0) * 2.0 * pi * tool.radius
+
+
+@njit(nogil=True, cache=True)
+def wall_force(law, density, thickness, tool, backed):  # type: ignore[no-untyped-def]
+    """What a cortex adds to the cancellous bone of its density, N: s p t rho / rho_w, punched; one
+    that is not `backed` by bone gives way as a thin plate before that, at b t2 (rho / rho_w)^n."""
+    share = density / law.density_wall
+    force = law.wall_strength * tip_edge(law, tool) * thickness * share
+    if backed:
+        return force
+    return min(force, law.wall_bending * thickness * thickness * share**law.cancellous_power)
+
+
+@njit(nogil=True, cache=True)
+def bone_force(law, layer, cut, marrow, wall, thickness, tool, backed):  # type: ignore[no-untyped-def]
+    """What holds a tip in a bony layer, N, by the densities of `marrow` and `wall`; `cut` says that
+    the wall has given way, `backed` that it was met from outside."""
+    if layer == CEMENT:
+        return law.cement_strength * pi * tool.radius * tool.radius
+    force = cancellous_stress(law, marrow) * tip_area(law, tool)
     if layer == CANCELLOUS or (layer == BONE and cut):
         return force
-    wall = wall_force(law, density, thickness, radius)
-    return force + (law.wall_cutting * wall if cut else wall)
+    more = wall_force(law, wall, thickness, tool, backed)
+    return force + (law.wall_cutting * more if cut else more)
 
 
 @njit(nogil=True, cache=True)
-def soft_force(law, layer, cut, radius):  # type: ignore[no-untyped-def]
+def soft_force(law, layer, cut, tool):  # type: ignore[no-untyped-def]
     """What holds a tip in a soft layer, N; 0 in air, gas and an old track."""
-    scale = 2.0 * radius / law.soft_diameter
+    scale = 2.0 * tool.radius / law.soft_diameter
+    if tool.tip == BEVEL:
+        scale *= law.bevel_soft
+    elif tool.tip == OPEN:
+        scale *= law.open_soft
     if layer == SKIN:
         return scale * (law.skin_cutting if cut else law.skin_puncture)
     if layer == FAT:
@@ -233,13 +343,29 @@ def soft_force(law, layer, cut, radius):  # type: ignore[no-untyped-def]
         return scale * (law.muscle_cutting if cut else law.muscle_puncture)
     if layer == LIGAMENT:
         return scale * (law.ligament_cutting if cut else law.ligament_puncture)
+    if layer == CARTILAGE:
+        return scale * (law.cartilage_cutting if cut else law.cartilage_puncture)
     return 0.0
 
 
 @njit(nogil=True, cache=True)
-def shaft_force(law, soft_mm, bone_mm, inward):  # type: ignore[no-untyped-def]
-    """Friction along the shaft, N, by the lengths in soft tissue and in bone, mm."""
-    force = law.soft_friction * soft_mm + law.bone_friction * bone_mm
+def bone_grip(law, layer, density, radius):  # type: ignore[no-untyped-def]
+    """Friction, N, that a mm of bone or set cement adds to a shaft sliding in."""
+    if layer == CEMENT:
+        return law.cement_bond * 2.0 * pi * radius
+    return law.bone_friction * cancellous_stress(law, density) * 2.0 * pi * radius
+
+
+@njit(nogil=True, cache=True)
+def shaft_force(law, soft_mm, grip, radius, turning, stuck, inward):  # type: ignore[no-untyped-def]
+    """Friction along the shaft, N: by its length in soft tissue, mm, and the bone's `grip` on it,
+    N; `turning` rad/s; `stuck` says that it rests."""
+    force = law.soft_friction * 2.0 * radius / law.soft_diameter * soft_mm + grip
+    around = turning * radius
+    if around > 0.0:
+        force *= law.twist_speed / sqrt(law.twist_speed * law.twist_speed + around * around)
+    elif stuck:
+        force *= law.stiction
     return force if inward else law.withdrawal * force
 
 
@@ -251,6 +377,8 @@ def _toe_and_rate(law, layer):  # type: ignore[no-untyped-def]
         return law.muscle_toe, law.muscle_rate
     if layer == LIGAMENT:
         return law.ligament_toe, law.ligament_rate
+    if layer == CARTILAGE:
+        return law.cartilage_toe, law.cartilage_rate
     return law.fat_toe, law.fat_rate
 
 
@@ -276,3 +404,13 @@ def stretch_at(law, layer, force):  # type: ignore[no-untyped-def]
 def lateral_stiffness(law, soft_mm, bone_mm):  # type: ignore[no-untyped-def]
     """Stiffness, N/mm, against leaving the track, by embedded lengths, mm."""
     return law.lateral_least + law.lateral_soft * soft_mm + law.lateral_bone * bone_mm
+
+
+@njit(nogil=True, cache=True)
+def stretch_energy(law, layer, force):  # type: ignore[no-untyped-def]
+    """What tissue stretched up to a force, N >= 0, has stored, mJ."""
+    stretch = stretch_at(law, layer, force)
+    if layer >= CORTEX:
+        return 0.5 * force * stretch
+    toe, rate = _toe_and_rate(law, layer)
+    return force / rate - toe * stretch

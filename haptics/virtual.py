@@ -8,6 +8,8 @@ fingers that brace the shaft against the skin. So cortex takes time (the intent 
 hand until the force is there) and gives way with a lurch, which ends when the hand notices: its
 own force is never more than `SURPLUS` times its drag above what it felt one reaction time ago.
 
+Both may turn the shaft while they push, and strike it with a mallet: then they go along with it.
+
 The scripted hand moves its intent at a set speed until the tip (not the hand) is where it shall
 be, and lets go. The mouse's hand moves it by wheel clicks, and what is not pushed on with more
 clicks fades: a wall needs effort, not one click.
@@ -16,14 +18,27 @@ clicks fades: a wall needs effort, not one click.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from haptics.device import Vector
-from haptics.insertion import FREE, IN_BONE, PIVOT, SOFT, STAGE, TIP
-from haptics.servo import ROW, ROW_AXIAL, TICK_S, tick
+from haptics.insertion import BREACHED, PUNCTURED
+from haptics.memory import FREE, IN_BONE, PIVOT, SOFT, STAGE, TAPPED, TIP
+from haptics.servo import (
+    POSE,
+    ROW,
+    ROW_AXIAL,
+    ROW_BROKEN,
+    ROW_EVENTS,
+    ROW_STAGE,
+    TAP,
+    TICK_S,
+    TURN,
+    tick,
+)
 from haptics.tissue import Instrument, TissueField, TissueLaw
 
 BRACED = 300.0  # arm and trunk against a relaxed hand; a project choice
@@ -38,12 +53,48 @@ SURPLUS_N = 5.0  # N at least; a project choice
 REACHED_MM = 0.005  # the tip is where it shall be; a project choice
 SLOWING = 10.0  # 1/s: the last millimetre is approached in proportion to what is left
 CREEP = 0.2  # mm/s: the least speed of approach
+TURNING = 6.0  # rad/s: a wrist that turns to and fro by 60 degrees, 1.5 times a second; a choice
+TAP_MJ = 60.0  # of a light tap: a mallet of 0.1 kg at 1.1 m/s; a project choice
 CLICK_MM = 1.0  # intent of one wheel click; a project choice
 CLICK_SPEED = 10.0  # mm/s, as fast as clicks turn into intent; a project choice
+HALF_N = 40.0  # fills half of a gauge, so that muscle and cortex both show; a project choice
+HALF_MW = 100.0  # N mm/s that sound half as loud as can be: 30 N at 3 mm/s; a project choice
 FADE_S = 2.0  # s in which an intent that is not renewed falls to 1/e; a project choice
 
 # Places in a hand's kernel state: position and speed along the line, intent, clicks still to come
 S, V, INTENT, WAITING, ARRIVED, AXIAL, FELT = 0, 1, 2, 3, 4, 5, 6
+
+
+class Touch(NamedTuple):
+    """What some ticks were like, each 0 to 1: how hard the tissue `resists`, how loud a sliding tip
+    `scrapes`, how hard something `cracks` as it gives way."""
+
+    resists: float
+    scrapes: float
+    cracks: float
+
+
+SILENT = Touch(0.0, 0.0, 0.0)
+
+
+def touch_of(rows: NDArray[np.float64]) -> Touch:
+    """What servo rows (n, ROW) were like, for a gauge, a sound and a rumble. Resistance is monotone
+    in the mean force, half at HALF_N; scraping in the power that the tip spends, half at HALF_MW;
+    a crack in the force at which a wall gave way. SILENT for no rows."""
+    if not len(rows):
+        return SILENT
+    went = np.linalg.norm(np.diff(rows[:, :3], axis=0), axis=1)
+    power = float(np.sum(went * np.abs(rows[1:, ROW_AXIAL]))) / (len(rows) * TICK_S)
+    gave = (rows[:, ROW_EVENTS].astype(int) & (PUNCTURED | BREACHED)) != 0
+    return Touch(
+        _share(abs(float(rows[:, ROW_AXIAL].mean())), HALF_N),
+        _share(power, HALF_MW) if rows[-1, ROW_STAGE] >= SOFT else 0.0,
+        _share(float(rows[gave, ROW_BROKEN].max()), HALF_N) if gave.any() else 0.0,
+    )
+
+
+def _share(value: float, half: float) -> float:
+    return value / (value + half)
 
 
 @dataclass(frozen=True)
@@ -71,19 +122,23 @@ class HandState:
 @dataclass(frozen=True)
 class Push:
     """Bring the tip to `goal` mm along the hand's line, `inward` or back, at `speed` mm/s outside
-    bone and `bone_speed` in it, with up to `limit` N. A tip that lurches past it stays there."""
+    bone and `bone_speed` in it, with up to `limit` N, `turning` the shaft meanwhile, rad/s. A tip
+    that lurches past it stays there."""
 
     goal: float
     speed: float
     bone_speed: float
     inward: bool = True
     limit: float = PUSH_LIMIT_N
+    turning: float = 0.0
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.goal) and self.speed > 0 and self.bone_speed > 0):
             raise ValueError(f"a push to {self.goal} mm at {self.speed}, {self.bone_speed} mm/s")
         if not 0 < self.limit <= PUSH_LIMIT_N:
             raise ValueError(f"a push with {self.limit} N; allowed is up to {PUSH_LIMIT_N} N")
+        if not (np.isfinite(self.turning) and self.turning >= 0):
+            raise ValueError(f"a push that turns by {self.turning} rad/s; allowed is 0 and more")
 
 
 def at_rest(origin: Vector, direction: Vector) -> HandState:
@@ -108,7 +163,8 @@ def scripted_ticks(
 ) -> tuple[NDArray[np.float64], HandState, NDArray[np.float64]]:
     """`count` servo ticks of a scripted push: memory, hand and rows (count, ROW) after them."""
     way = 1.0 if push.inward else -1.0
-    command = np.array([push.goal, push.speed, push.bone_speed, push.limit, way])
+    turning = 0.0 if hand.arrived else push.turning
+    command = np.array([push.goal, push.speed, push.bone_speed, push.limit, way, turning])
     return _run(_scripted, field, law, tool, memory, hand, command, count)
 
 
@@ -120,10 +176,14 @@ def mouse_ticks(
     hand: HandState,
     clicks: float,
     count: int,
+    turning: float = 0.0,
+    tap: float = 0.0,
 ) -> tuple[NDArray[np.float64], HandState, NDArray[np.float64]]:
-    """`count` servo ticks of a mouse's hand that got `clicks` of its wheel (forward positive)."""
+    """`count` servo ticks of a mouse's hand that got `clicks` of its wheel (forward positive),
+    turns the shaft by `turning` rad/s and strikes it in the first of them with `tap` mJ."""
     hand = replace(hand, waiting=hand.waiting + CLICK_MM * clicks)
-    return _run(_moused, field, law, tool, memory, hand, np.array([PUSH_LIMIT_N]), count)
+    command = np.array([PUSH_LIMIT_N, turning, tap])
+    return _run(_moused, field, law, tool, memory, hand, command, count)
 
 
 def reaimed(hand: HandState, memory: NDArray[np.float64], aim: Vector) -> HandState:
@@ -188,6 +248,8 @@ def _feel(field, law, tool, m, line, state, pose, row):  # type: ignore[no-untyp
         pose[axis] = line[axis] + state[S] * line[3 + axis]
         pose[3 + axis] = line[3 + axis]
     tick(field, law, tool, m, pose, row)
+    state[S] += m[TAPPED]
+    state[INTENT] += m[TAPPED]
     state[AXIAL] = row[ROW_AXIAL]
 
 
@@ -201,8 +263,9 @@ def _tip_along(m, line):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _scripted(field, law, tool, m, line, state, command, rows):  # type: ignore[no-untyped-def]
-    goal, speed, bone_speed, limit, way = command
-    pose = np.empty(6)
+    goal, speed, bone_speed, limit, way, turning = command
+    pose = np.zeros(POSE)
+    pose[TURN] = turning
     for n in range(len(rows)):
         left = way * (goal - (state[S] if m[STAGE] == FREE else _tip_along(m, line)))
         most = bone_speed if m[STAGE] == IN_BONE else speed
@@ -219,8 +282,10 @@ def _scripted(field, law, tool, m, line, state, command, rows):  # type: ignore[
 
 @njit(nogil=True, cache=True)
 def _moused(field, law, tool, m, line, state, command, rows):  # type: ignore[no-untyped-def]
-    limit, pose = command[0], np.empty(6)
+    limit, pose = command[0], np.zeros(POSE)
+    pose[TURN] = command[1]
     for n in range(len(rows)):
+        pose[TAP] = command[2] if n == 0 else 0.0
         most = CLICK_SPEED * TICK_S
         change = min(most, max(-most, state[WAITING]))
         state[WAITING] -= change

@@ -40,10 +40,18 @@ app.command()(xray)
 
 
 class Device(StrEnum):
-    """What a hand may hold; 3D Systems devices are not driven yet."""
+    """What a hand may hold: `auto` is a 3D Systems device where one opens, else the mouse."""
 
     AUTO = "auto"
     MOUSE = "mouse"
+    PHANTOM = "phantom"
+
+
+class Tip(StrEnum):
+    """The tips that a stylet may have."""
+
+    DIAMOND = "diamond"
+    BEVELED = "beveled"
 
 
 class Part(StrEnum):
@@ -63,6 +71,9 @@ PatientOption = Annotated[
 ]
 LevelArgument = Annotated[str, typer.Argument(help="A level; `sacrosim levels` lists them.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+LibraryOption = Annotated[
+    Path | None, typer.Option(help="The device driver's libHD, if it is in no usual place.")
+]
 OutOption = Annotated[Path, typer.Option(help="Folder for report, scorecard and session.")]
 
 
@@ -110,15 +121,18 @@ def play(
     seed: SeedOption = 0,
     out: OutOption = Path("play"),
     device: Annotated[Device, typer.Option(help="What the hand holds.")] = Device.AUTO,
+    library: LibraryOption = None,
+    tip: Annotated[Tip, typer.Option(help="The stylet's tip.")] = Tip.DIAMOND,
     status: Annotated[
         bool, typer.Option("--status", help="Print a line of JSON ten times a second.")
     ] = False,
 ) -> None:
-    """Open the room and perform a case with mouse and keyboard.
+    """Open the room and perform a case with mouse and keyboard, or a haptic device.
 
-    Example: sacrosim play left-side
+    Example: sacrosim play left-side --device phantom
     """
     try:
+        from game.cli.devices import in_hand
         from game.scene.room import RoomError, open_room
     except ImportError as error:
         raise BadInput(
@@ -127,7 +141,10 @@ def play(
     case = case_of(level_of(level), patient, seed, out)
     unfinished = out / "unfinished.npz"
     try:
-        session, album = open_room(case, patient, sys.stdout if status else None, unfinished)
+        with in_hand(case, device.value, library, tip.value, out) as hold:
+            session, album = open_room(
+                case, patient, sys.stdout if status else None, unfinished, hold
+            )
     except RoomError as broken:
         _conclude(case, broken.session, broken.album, out, False)
         raise
@@ -212,6 +229,7 @@ def bench(
         int | None,
         typer.Option(min=2, help="Instead: how so many generated people stand to the published."),
     ] = None,
+    library: LibraryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Time the simulator's parts on this machine, beside their budgets.
@@ -226,7 +244,7 @@ def bench(
 
     case = case_of(level_of("both-sides"), patient, 0, None)
     with working("performing the case and timing it"):
-        rows = measure(case, [p.value for p in part] if part else PARTS)
+        rows = measure(case, [p.value for p in part] if part else PARTS, library)
     if as_json:
         print(json.dumps([asdict(row) for row in rows]))
         return
@@ -236,9 +254,7 @@ def bench(
 
 @app.command()
 def doctor(
-    library: Annotated[
-        Path | None, typer.Option(help="The device driver's libHD, if it is in no usual place.")
-    ] = None,
+    library: LibraryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find the haptic device, or say what is missing; fails only if mouse play would.

@@ -47,6 +47,7 @@ KEYS = (
     ("right drag", "aim (shift: fine)"),
     ("wheel", "advance, withdraw (shift: fine)"),
     ("G", "take hold, let go"),
+    ("W  K", "turn the shaft, tap with the mallet"),
     ("S  C", "stylet, syringe"),
     ("M  V  B", "mix, push (shift: slow), release"),
     ("R", "remove the cannula"),
@@ -90,8 +91,9 @@ class Desk:
 class Wish:
     """What a frame asks of the simulation: `actions` once, the rest as long as the frame lasts.
 
-    `clicks` of the wheel; `skin` a place on the stage (fractions) where the tip shall be; `aim`
-    a change of the two angles, degrees (cranial, left); `keep` the picture for reference."""
+    `clicks` of the wheel; whether the hand is `turning` the shaft; `taps` of the mallet; `skin` a
+    place on the stage (fractions) where the tip shall be; `aim` a change of the two angles, degrees
+    (cranial, left); `keep` the picture for reference."""
 
     actions: tuple[Action, ...] = ()
     drive: Drive = (0, 0, 0, 0, 0)
@@ -102,6 +104,8 @@ class Wish:
     aim: tuple[float, float] = (0.0, 0.0)
     keep: bool = False
     fast: bool = False
+    turning: bool = False
+    taps: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +138,8 @@ def _held(held: frozenset[str]) -> Wish:
         plunger = SLOW_UL_S if "shift" in held else INJECT_UL_S
     if "b" in held:
         plunger = RELEASE_UL_S
-    return Wish(drive=_drive(held), pedal="space" in held, plunger=plunger)
+    turning = "w" in held
+    return Wish(drive=_drive(held), pedal="space" in held, plunger=plunger, turning=turning)
 
 
 def _drive(held: frozenset[str]) -> Drive:
@@ -173,6 +178,8 @@ def _switched(around: Around, desk: Desk, wish: Wish, key: str) -> tuple[Desk, W
             return replace(desk, hand_on=not desk.hand_on and _in_reach(around, desk)), wish
         case "u":
             return replace(desk, clear=not desk.clear), wish
+        case "k":
+            return desk, replace(wish, taps=wish.taps + desk.hand_on)
         case "z":
             return desk, replace(wish, keep=True)
         case _:

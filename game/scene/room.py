@@ -48,6 +48,7 @@ from game.simulation.case import Case
 from game.simulation.clock import seconds
 from game.simulation.control import Mark
 from game.simulation.state import State
+from game.training.hands import TakeHold, by_mouse
 
 FRAME_S = 1.0 / 60.0  # no more frames than ticks
 STATUS_S = 0.1  # between status lines
@@ -81,17 +82,19 @@ def open_room(
     patient_path: Path | None,
     status_to: TextIO | None = None,
     keep: Path | None = None,
+    hold: TakeHold = by_mouse,
 ) -> tuple[Session, Album]:
     """Open the window and let a person perform `case`; returns the session and its album.
 
     Closing the window, an interrupt or an error finishes the case where it stands, so that nothing
     is lost; after an error RoomError carries both. `status_to` gets one line of JSON per `STATUS_S`
     (see `Room.status`); the unfinished session goes to the file `keep` every `KEEP_S`, for the case
-    that the process is killed."""
+    that the process is killed; `hold` makes the hand on a cannula."""
     base = open_window()
     try:
         with Compute(case) as compute:
-            sitting = Sitting(case, patient_path, compute.solve, _publisher(compute))
+            publish = _publisher(compute)
+            sitting = Sitting(case, patient_path, compute.solve, publish, hold)
             keyboard = Keyboard(base)
             compute.warm_up(sitting.state)
             kept = Kept()

@@ -30,7 +30,8 @@ from game.simulation.events import CannulaTaken
 from game.simulation.injecting import Solve
 from game.simulation.state import State
 from game.simulation.step import begin, step
-from game.training.hands import MouseHand, take_up, tissue_field
+from game.training.hands import Asked, HeldHand, TakeHold, by_mouse
+from game.training.tissue import tissue_of
 
 OFF_SKIN_MM = 1.5  # a tip is dragged this far above the skin, so that touching is the wheel's
 HOVER_MM = 70.0  # a fresh cannula waits this far above the skin
@@ -49,7 +50,8 @@ class Line:
 
 
 class Sitting:
-    """Owns the state of a case that a person performs. `publish` hears every state at once."""
+    """Owns the state of a case that a person performs. `publish` hears every state at once; `hold`
+    makes the hand that takes hold of a cannula."""
 
     def __init__(
         self,
@@ -57,6 +59,7 @@ class Sitting:
         patient_path: Path | None = None,
         solve: Solve = cement.advance,
         publish: Callable[[State], None] = lambda _state: None,
+        hold: TakeHold = by_mouse,
     ) -> None:
         self.case, self.state = case, begin(case)
         self.album = Album()
@@ -66,8 +69,9 @@ class Sitting:
         self.force = 0.0
         self._recorder = Recorder(header_for(case, patient_path, "practice"), self.state)
         self._solve, self._publish = solve, publish
-        self._field = tissue_field(case.patient)
-        self._hand: MouseHand | None = None
+        self._tissue = tissue_of(case.patient)
+        self._take_hold = hold
+        self._hand: HeldHand | None = None
         self._aim = (0.0, 0.0)
         self._waiting = Wish()
 
@@ -99,7 +103,7 @@ class Sitting:
         for number in range(ticks):
             if self.over:
                 break
-            self.tick(todo if number == 0 else replace(todo, actions=(), clicks=0.0))
+            self.tick(todo if number == 0 else replace(todo, actions=(), clicks=0.0, taps=0))
         self._waiting = Wish() if ticks else todo
         return wish
 
@@ -138,8 +142,12 @@ class Sitting:
     def _control(self, wish: Wish) -> Control:
         report: ServoReport | None = None
         if self._hand is not None and self.desk.hand_on:
-            self._hand, report = self._hand.tick(self.state.time + TICK, wish.clicks)
+            hand = self._hand.told(self.state.servo_view(self.desk.side))
+            asked = Asked(wish.clicks, wish.turning, wish.taps)
+            self._hand, report = hand.tick(self.state.time + TICK, asked)
             self.force = report.mean_force
+            if self._hand.says:
+                self.say(self._hand.says)
         else:
             self.force = 0.0
         return Control(
@@ -161,7 +169,7 @@ class Sitting:
         if cannula.stage in ("tray", "removed"):
             self._hand = None
         elif self.desk.hand_on and self._hand is None:
-            self._hand = MouseHand(take_up(self._field, self.state.servo_view(side)))
+            self._hand = self._take_hold(self._tissue, self.state.servo_view(side))
             self._aim = aim_degrees(cannula.direction)
 
     def _take_fresh(self, side: Side) -> None:
@@ -170,7 +178,7 @@ class Sitting:
         view = replace(
             self.state.servo_view(side), tip=(x, y + HOVER_MM, z), direction=(0.0, -1.0, 0.0)
         )
-        self._hand = MouseHand(take_up(self._field, view))
+        self._hand = self._take_hold(self._tissue, view)
         self._aim = (0.0, 0.0)
         self.desk = replace(self.desk, side=side, hand_on=True)
 
@@ -269,5 +277,8 @@ def _turned(aim: tuple[float, float], by: tuple[float, float]) -> tuple[float, f
 
 def _with_waiting(wish: Wish, waiting: Wish) -> Wish:
     return replace(
-        wish, actions=waiting.actions + wish.actions, clicks=waiting.clicks + wish.clicks
+        wish,
+        actions=waiting.actions + wish.actions,
+        clicks=waiting.clicks + wish.clicks,
+        taps=waiting.taps + wish.taps,
     )

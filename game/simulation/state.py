@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
-from game.devices.cannula import Cannula
+from game.devices.cannula import GAUGES, Cannula
 from game.devices.carm import CArm, CArmPose
 from game.devices.injector import Injector
 from game.devices.tube import OPEN, Field, Tube
 from game.geometry.grid import Point
 from game.geometry.views import ViewName
 from game.patient.patient import Region, Side
-from game.simulation.cement import EMPTY, Cement, Injection
+from game.simulation.cement import EMPTY, Cement, Injection, setting
+from game.simulation.clock import seconds
 from game.simulation.events import Event
 from game.simulation.operator import Operator
 
@@ -100,6 +102,11 @@ class State:
         sha.update(np.ascontiguousarray(self.cement.potential).tobytes())
         return sha.hexdigest()
 
+    @property
+    def _cement_set(self) -> bool:
+        mixed_at = self.injector.mixed_at
+        return mixed_at is not None and setting(seconds(self.time - mixed_at))
+
     def servo_view(self, side: Side) -> ServoView:
         """What the 1 kHz servo must know about the cannula in the hand."""
         cannula = self.cannulas[side]
@@ -113,12 +120,15 @@ class State:
             track=cannula.track,
             plunger_mpa=self.cement.total_mpa,
             in_tissue=cannula.stage in ("tissue", "bone"),
+            bore=GAUGES[cannula.gauge].bore,
+            set_cement=self.cement.voxels if self._cement_set else None,
         )
 
 
 @dataclass(frozen=True)
 class ServoView:
-    """Published each tick for the servo: the instrument, its stylet, its track, plunger load."""
+    """Published each tick for the servo: the instrument (mm), its stylet, its track, plunger load,
+    and the voxels of the patient's bone grid (flat indices) with cement that has set."""
 
     tip: Point
     direction: Point
@@ -129,3 +139,5 @@ class ServoView:
     track: tuple[Point, ...]
     plunger_mpa: float
     in_tissue: bool = False
+    bore: float = 0.0
+    set_cement: NDArray[np.int64] | None = field(default=None, compare=False)

@@ -6,12 +6,13 @@ are shown and never asserted.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import perf_counter, sleep, thread_time
 
 import numpy as np
 from numba import get_num_threads
@@ -32,11 +33,20 @@ from game.simulation.control import Control
 from game.simulation.state import State
 from game.simulation.step import begin, step
 from game.training.expert import perform
-from game.training.hands import Hand, take_up, tissue_field
+from game.training.hands import Hand, take_up
 from game.training.peers import rtk_joseph
 from game.training.rehearsal import rehearse
+from game.training.tissue import tissue_of
+from haptics.hdapi import DeviceError
+from haptics.phantom import Phantom
+from haptics.virtual import scripted_ticks
+
+log = logging.getLogger(__name__)
 
 REPEATS = 3  # pictures per moment and kind, project choice
+KERNEL_TICKS, MOST_BATCHES = 200, 200
+DEVICE_S = 5.0  # how long a device is timed, project choice
+WARMING = 100  # ticks of it that do not count
 PARTS = ("haptics", "simulation", "cement", "fluoroscopy", "procedure", "patient")
 
 
@@ -52,13 +62,19 @@ class Row:
     budget: str
 
 
-def measure(case: Case, parts: Iterable[str] = PARTS) -> list[Row]:
-    """The rows of the parts asked for; one expert case is performed for all of them."""
+def measure(case: Case, parts: Iterable[str] = PARTS, library: Path | None = None) -> list[Row]:
+    """The rows of the parts asked for; one expert case is performed for all of them that need one.
+    `library` is a haptic device's driver where the system does not find it."""
+    parts = tuple(parts)
+    if parts == ("haptics",):
+        return haptics(case, library)
+    if parts == ("patient",):
+        return patients()
     began = perf_counter()
     session, album = rehearse(case, perform(case))
     took = perf_counter() - began
     rows = {
-        "haptics": lambda: haptics(case),
+        "haptics": lambda: haptics(case, library),
         "simulation": lambda: simulation(case, session),
         "cement": lambda: cement_steps(case, session),
         "fluoroscopy": lambda: fluoroscopy(case, album),
@@ -68,20 +84,63 @@ def measure(case: Case, parts: Iterable[str] = PARTS) -> list[Row]:
     return [row for part in parts for row in rows[part]()]
 
 
-def haptics(case: Case) -> list[Row]:
-    """Servo ticks of a scripted push from the skin to the target, run as a tick runs them."""
+def haptics(case: Case, library: Path | None = None) -> list[Row]:
+    """Servo ticks of a scripted push from the skin to the target, run as a tick runs them, and
+    ticks of a device's own thread where one opens, with the driver in `library`."""
     approach = case.approaches[case.level.sides[0]]
-    hand = Hand(take_up(tissue_field(case.patient), begin(case).servo_view(approach.side)))
+    hand = Hand(take_up(tissue_of(case.patient), begin(case).servo_view(approach.side)))
     x, y, z = (approach.skin - 5 * approach.direction).tolist()
     u, v, w = approach.direction.tolist()
     hand = hand.place((x, y, z), (u, v, w)).advance_to(5 + approach.skin_to_target)
-    times, time = [], 0
+    start, times, time = hand, [], 0
     while not (hand.done or hand.stuck):
         time += 50
         began = perf_counter()
         hand, _ = hand.tick(time)
         times.append((perf_counter() - began) / servo_ticks(time))
-    return [_row("haptics", "servo tick", times, "mean 0.002, p99.9 0.05")]
+    return [
+        _row("haptics", "servo tick", times, "0.002 mean, 0.05 p99.9"),
+        kernel_ticks(start),
+        *device_ticks(case, library),
+    ]
+
+
+def kernel_ticks(hand: Hand) -> Row:
+    """The same push by the kernel alone, KERNEL_TICKS at a time, in time of the processor, which
+    other work on the machine stretches less."""
+    grip, push, times = hand.grip, hand.push, []
+    memory, own = grip.memory, grip.hand
+    while push is not None and not own.arrived and len(times) < MOST_BATCHES:
+        used = thread_time()
+        memory, own, _ = scripted_ticks(
+            *grip.tissue.read, grip.tool, memory, own, push, KERNEL_TICKS
+        )
+        times.append(1000.0 * (thread_time() - used) / KERNEL_TICKS)
+    mean, most = float(np.mean(times)), float(np.percentile(times, 99.9))
+    what = "servo tick alone, CPU time, mean and p99.9"
+    return Row("haptics", what, "ms", mean, most, "0.002, 0.05")
+
+
+def device_ticks(case: Case, library: Path | None) -> list[Row]:
+    """Between two ticks of an open device that is not armed, over DEVICE_S; none where no device
+    opens. A tick is missed when a ms passes without one."""
+    try:
+        device = Phantom(*tissue_of(case.patient).read, library)
+    except DeviceError as error:
+        log.info("no device is timed: %s", error)
+        return []
+    with device:
+        times: list[float] = []
+        began = perf_counter()
+        while perf_counter() - began < DEVICE_S:
+            sleep(0.02)
+            times += device.served().tolist()
+    gaps = np.diff(times[WARMING:])
+    missed = 1.0 - (len(gaps) / (1000.0 * gaps.sum()))
+    return [
+        _row("haptics", f"between two ticks of the {device.limits.name}", gaps.tolist(), "1"),
+        Row("haptics", "ticks it missed", "%", 100.0 * max(0.0, missed), 100.0 * missed, "0.01"),
+    ]
 
 
 def simulation(case: Case, session: Session) -> list[Row]:

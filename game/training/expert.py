@@ -37,8 +37,10 @@ from game.simulation.control import (
 from game.simulation.placing import bony_depth
 from game.simulation.state import State
 from game.simulation.step import begin
-from game.training.hands import Hand, take_up, tissue_field
+from game.training.hands import Hand, take_up
 from game.training.plan import Line, cannula_length, oblique, planned_line, stops, stored_position
+from game.training.tissue import tissue_of
+from haptics.virtual import TURNING
 
 Procedure = Generator[Control, State, None]
 
@@ -71,7 +73,7 @@ class _Expert:
         self.state = begin(case)
         self.sides = case.level.sides
         self.lines = {side: planned_line(case, side, entry_offset) for side in self.sides}
-        self.field = tissue_field(case.patient)
+        self.tissue = tissue_of(case.patient)
         self.hands: dict[Side, Hand] = {}
 
     def whole_case(self) -> Procedure:
@@ -111,17 +113,21 @@ class _Expert:
 
     def to_bone(self, side: Side, line: Line) -> Procedure:
         """Through skin and muscle under lateral control until the tip stands in the cortex."""
-        hand = Hand(take_up(self.field, self.state.servo_view(side)))
+        hand = Hand(take_up(self.tissue, self.state.servo_view(side)))
         start = line.skin - START_MM * line.direction
         self.hands[side] = hand.place(_point(start), _point(line.direction))
         yield from self.move(side, line.tissue_length - START_MM)
         yield from self.picture()
         yield from self.move(side, line.tissue_length + 1.0)
 
-    def move(self, side: Side, depth: float) -> Procedure:
-        """Push or draw the cannula until its tip is `depth` mm from the skin along its line."""
-        hand, goal = self.hands[side], depth + START_MM
-        hand = hand.advance_to(goal) if goal > hand.depth else hand.withdraw_to(goal)
+    def move(self, side: Side, depth: float, turning: float = 0.0) -> Procedure:
+        """Push or draw the cannula until its tip is `depth` mm from the skin along its line; one
+        that is drawn may be turned, rad/s."""
+        hand, goal = self.hands[side].told(self.state.servo_view(side)), depth + START_MM
+        if goal > hand.depth:
+            hand = hand.advance_to(goal)
+        else:
+            hand = hand.withdraw_to(goal, turning=turning)
         while not (hand.done or hand.stuck):
             hand, report = hand.tick(self.state.time + TICK)
             yield from self.hold(side, report)
@@ -199,8 +205,9 @@ class _Expert:
         yield from self.due_views()
 
     def remove(self, side: Side) -> Procedure:
-        """Out of the patient with the stylet in: drawn back to the skin, then taken away."""
-        yield from self.move(side, UNDER_SKIN_MM)
+        """Out of the patient with the stylet in: turned, so that set cement lets go, drawn back to
+        the skin, then taken away."""
+        yield from self.move(side, UNDER_SKIN_MM, TURNING)
         yield from self.do(RemoveCannula(side))
 
     # Pictures and time

@@ -1,123 +1,85 @@
 """Hands on a cannula: what turns an intention into the servo's report for one simulation tick.
 
-`tissue_field` gives the servo the patient's own fields; a `Hand` carries out scripted pushes (the
+A `Hand` carries out scripted pushes (the
 expert, tests), a `MouseHand` follows the mouse. Each is a frozen value with the cannula's whole
 memory in it, runs the 16 or 17 servo ticks of a simulation tick, and returns itself moved on.
 """
 
 from __future__ import annotations
 
-import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from game.data import data_folder
 from game.geometry.grid import Point
-from game.patient.patient import Patient, Structure
 from game.simulation.clock import SERVO, TICK, servo_ticks
 from game.simulation.control import ServoEvent, ServoKind, ServoReport
 from game.simulation.state import ServoView
-from haptics.insertion import (
-    BREACHED,
-    CONTACT,
-    ENTERED_SKIN,
-    LEFT_BODY,
-    PUNCTURED,
-    SOFT,
-    Insertion,
-    fresh,
-    insertion_of,
-    resumed,
-)
+from game.training.tissue import Tissue, hardened
+from haptics.insertion import BREACHED, ENTERED_SKIN, LEFT_BODY, PUNCTURED
+from haptics.memory import CONTACT, SOFT, Insertion, fresh, insertion_of
+from haptics.resume import gripped_anew, resumed
 from haptics.servo import ROW_AXIAL, ROW_AXIS, ROW_BROKEN, ROW_EVENTS, ROW_GAVE, ROW_LAYER, ROW_TIP
 from haptics.tissue import (
+    DIAMOND,
+    OPEN,
     Instrument,
     Layer,
-    TissueField,
-    TissueLaw,
-    law_from_table,
-    layer_table,
 )
 from haptics.virtual import (
+    SILENT,
+    TAP_MJ,
+    TURNING,
     HandState,
     Push,
+    Touch,
     at_rest,
     mouse_ticks,
     reaimed,
     scripted_ticks,
+    touch_of,
 )
 
 TISSUE_SPEED = 8.0  # mm/s through soft tissue; a project choice
 BONE_SPEED = 3.0  # mm/s in bone; a project choice
 STUCK_SHARE, STUCK_SPEED = 0.99, 0.05  # of the hand's limit; mm/s; project choices
 
-LAYERS = {
-    Structure.AIR: Layer.AIR,
-    Structure.SKIN: Layer.SKIN,
-    Structure.FAT: Layer.FAT,
-    Structure.MUSCLE: Layer.MUSCLE,
-    Structure.SACRUM: Layer.MAPPED,
-    Structure.HIP_LEFT: Layer.MAPPED,
-    Structure.HIP_RIGHT: Layer.MAPPED,
-    Structure.L5: Layer.BONE,
-    Structure.SPINE: Layer.BONE,
-    Structure.FEMUR_LEFT: Layer.BONE,
-    Structure.FEMUR_RIGHT: Layer.BONE,
-    Structure.DISC: Layer.LIGAMENT,
-    Structure.GAS: Layer.VOID,
-    Structure.METAL: Layer.METAL,
-    Structure.BOWEL: Layer.FAT,
-    Structure.URINE: Layer.FAT,
-    Structure.CALCIFICATION: Layer.LIGAMENT,
-}
 KINDS: tuple[tuple[int, ServoKind], ...] = (
     (ENTERED_SKIN, "skin"), (PUNCTURED, "puncture"), (BREACHED, "breach"), (LEFT_BODY, "exit"),
 )  # fmt: skip
 
 
-@cache
-def tissue_law() -> TissueLaw:
-    """The force law's parameters, from assets/tissue.toml; ValueError where one is out of range."""
-    with (data_folder("assets") / "tissue.toml").open("rb") as file:
-        return law_from_table(tomllib.load(file))
-
-
-def tissue_field(patient: Patient) -> TissueField:
-    """What the servo reads of a patient: its own arrays, and the distance to the nearest of sacrum
-    and hip bones on the bone grid."""
-    distance = patient.sacrum_distance
-    for hip in patient.hip_distance.values():
-        distance = np.minimum(distance, hip)
-    return TissueField(
-        codes=patient.structures,
-        layers=layer_table({int(code): layer for code, layer in LAYERS.items()}),
-        hounsfield=patient.hounsfield,
-        body_origin=np.array(patient.body.origin),
-        body_spacing=float(patient.body.spacing),
-        distance=distance,
-        cortex=patient.cortex,
-        bone_origin=np.array(patient.bone.origin),
-        bone_spacing=float(patient.bone.spacing),
-    )
-
-
 @dataclass(frozen=True, eq=False)
 class Grip:
     """A hand on one cannula: the tissue it works in, the instrument, the cannula's memory
-    (haptics.insertion) and the hand's own state. Build one with `take_up`."""
+    (haptics.memory) and the hand's own state; the tip of its `stylet`; `cement` is what has set of
+    it, as far as the tissue knows. Build one with `take_up`."""
 
-    field: TissueField
-    law: TissueLaw
+    tissue: Tissue
     tool: Instrument
     memory: NDArray[np.float64]
     hand: HandState
+    stylet: float = DIAMOND
+    cement: NDArray[np.int64] | None = None
 
     def moved(self, memory: NDArray[np.float64], hand: HandState) -> Grip:
         """The grip after servo ticks."""
-        return Grip(self.field, self.law, self.tool, memory, hand)
+        return replace(self, memory=memory, hand=hand)
+
+    def told(self, view: ServoView) -> Grip:
+        """The grip on the cannula as State now has it: stylet in or out, cement set about it."""
+        tool = instrument(view, self.stylet)
+        grip = self if tool == self.tool else replace(self, tool=tool)
+        known = 0 if self.cement is None else len(self.cement)
+        if view.set_cement is None or len(view.set_cement) == known:
+            return grip
+        tissue = hardened(self.tissue, view.set_cement)
+        memory = gripped_anew(tissue.field, tissue.law, tool.radius, self.memory)
+        return replace(grip, tissue=tissue, memory=memory, cement=view.set_cement)
 
     @cached_property
     def insertion(self) -> Insertion:
@@ -142,15 +104,26 @@ class Grip:
         return self.hand.resistance
 
 
-def take_up(field: TissueField, view: ServoView) -> Grip:
+def take_up(tissue: Tissue, view: ServoView, tip: float = DIAMOND) -> Grip:
     """A hand that takes hold of a cannula as State has it: one outside the body, or one in the
-    patient, whose memory is then read from where it lies (the stretch of a hand is not)."""
-    tool = Instrument(float(view.radius), float(view.length))
-    memory = fresh()
-    if view.in_tissue:
-        in_bone = view.bone_entry is not None
-        memory = resumed(field, view.tip, view.direction, _along(view), in_bone)
-    return Grip(field, tissue_law(), tool, memory, at_rest(view.tip, view.direction))
+    patient, whose memory is then read from where it lies (the stretch of a hand is not). `tip` is
+    its stylet's, DIAMOND or BEVEL."""
+    tool, hand = instrument(view, tip), at_rest(view.tip, view.direction)
+    grip = Grip(tissue, tool, fresh(), hand, tip).told(view)
+    if not view.in_tissue:
+        return grip
+    memory = resumed(
+        grip.tissue.field, tissue.law, tool.radius, view.tip, view.direction, _along(view),
+        in_bone=view.bone_entry is not None,
+    )  # fmt: skip
+    return replace(grip, memory=memory)
+
+
+def instrument(view: ServoView, tip: float) -> Instrument:
+    """The cannula that State has, with a stylet of that tip, or open where its stylet is out."""
+    return Instrument(
+        float(view.radius), float(view.length), tip if view.stylet else OPEN, 0.5 * view.bore
+    )
 
 
 def _along(view: ServoView) -> float:
@@ -185,6 +158,11 @@ class Hand:
         """The tip along the line from the placed point, mm."""
         return self.grip.depth
 
+    def told(self, view: ServoView) -> Hand:
+        """The hand on the cannula as State now has it."""
+        grip = self.grip.told(view)
+        return self if grip is self.grip else replace(self, grip=grip)
+
     def place(self, point: Point, direction: Point) -> Hand:
         """Hold the tip at an LPS point in air or on the skin, along `direction`, hub to tip; raises
         ValueError while the cannula is in tissue."""
@@ -199,10 +177,12 @@ class Hand:
         return self._pushing(Push(depth, speed, bone_speed, inward=True))
 
     def withdraw_to(
-        self, depth: float, speed: float = TISSUE_SPEED, bone_speed: float = BONE_SPEED
-    ) -> Hand:
-        """Draw back until the tip is `depth` mm along the line, out of the body where negative."""
-        return self._pushing(Push(depth, speed, bone_speed, inward=False))
+        self, depth: float, speed: float = TISSUE_SPEED, bone_speed: float = BONE_SPEED,
+        turning: float = 0.0,
+    ) -> Hand:  # fmt: skip
+        """Draw back until the tip is `depth` mm along the line, out of the body where negative, and
+        turn the shaft meanwhile, rad/s."""
+        return self._pushing(Push(depth, speed, bone_speed, inward=False, turning=turning))
 
     def _pushing(self, push: Push) -> Hand:
         hand = replace(self.grip.hand, arrived=False)
@@ -214,16 +194,73 @@ class Hand:
         push = self.push or Push(grip.depth, TISSUE_SPEED, BONE_SPEED)
         hand = grip.hand if self.push or grip.hand.arrived else replace(grip.hand, arrived=True)
         memory, hand, rows = scripted_ticks(
-            grip.field, grip.law, grip.tool, grip.memory, hand, push, servo_ticks(time)
+            grip.tissue.field,
+            grip.tissue.law,
+            grip.tool,
+            grip.memory,
+            hand,
+            push,
+            servo_ticks(time),
         )
         return Hand(grip.moved(memory, hand), self.push), report(rows, time)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a tick asks of a hand: `clicks` of the wheel, forward positive; whether it turns the
+    shaft; how many `taps` of the mallet."""
+
+    clicks: float = 0.0
+    turning: bool = False
+    taps: int = 0
+
+
+NOTHING_ASKED = Asked()
+
+
+class HeldHand(Protocol):
+    """A person's hand on one cannula, whatever it is that they move."""
+
+    @property
+    def resistance(self) -> float:
+        """How hard the tissue resists, 0 to 1: for a gauge."""
+
+    @property
+    def touch(self) -> Touch:
+        """What the last tick was like, for a sound and a rumble."""
+
+    @property
+    def says(self) -> str:
+        """What the person has to know of what they hold; empty when all is well."""
+
+    def told(self, view: ServoView) -> HeldHand:
+        """The hand on the cannula as State now has it."""
+
+    def dragged(self, point: Point) -> HeldHand:
+        """The tip brought to another LPS point of the skin, where the hand is moved on a screen."""
+
+    def aimed(self, direction: Point) -> HeldHand:
+        """The shaft aimed along `direction`, where the hand is turned on a screen."""
+
+    def tick(self, time: int, asked: Asked = NOTHING_ASKED) -> tuple[HeldHand, ServoReport]:
+        """The simulation tick that ends at `time` (1/3000 s): the hand after it and its report."""
+
+
 @dataclass(frozen=True, eq=False)
-class MouseHand:
+class MouseHand(HeldHand):
     """The mouse's hand: it drags the tip over the skin, aims the angles, and its wheel pushes."""
 
     grip: Grip
+    touch: Touch = SILENT
+    says: str = ""
+
+    @property
+    def resistance(self) -> float:
+        return self.grip.resistance
+
+    def told(self, view: ServoView) -> MouseHand:
+        grip = self.grip.told(view)
+        return self if grip is self.grip else replace(self, grip=grip)
 
     def dragged(self, point: Point) -> MouseHand:
         """The tip held at another LPS point of the skin, without its push; nothing changes where it
@@ -237,21 +274,29 @@ class MouseHand:
         """The angles set to `direction`, hub to tip: free on the skin, about the skin entry in soft
         tissue, without effect in bone."""
         hand = reaimed(self.grip.hand, self.grip.memory, direction)
-        return MouseHand(replace(self.grip, hand=hand))
+        return replace(self, grip=replace(self.grip, hand=hand))
 
-    def tick(self, time: int, clicks: float = 0.0) -> tuple[MouseHand, ServoReport]:
-        """The simulation tick that ends at `time` (1/3000 s) with `clicks` of the wheel, forward
-        positive: the hand after it and its report."""
+    def tick(self, time: int, asked: Asked = NOTHING_ASKED) -> tuple[MouseHand, ServoReport]:
+        """The simulation tick that ends at `time` (1/3000 s): the hand after it and its report."""
         grip = self.grip
         memory, hand, rows = mouse_ticks(
-            grip.field, grip.law, grip.tool, grip.memory, grip.hand, clicks, servo_ticks(time)
-        )
-        return MouseHand(grip.moved(memory, hand)), report(rows, time)
+            *grip.tissue.read, grip.tool, grip.memory, grip.hand, asked.clicks,
+            servo_ticks(time), TURNING if asked.turning else 0.0, asked.taps * TAP_MJ,
+        )  # fmt: skip
+        return MouseHand(grip.moved(memory, hand), touch_of(rows)), report(rows, time)
+
+
+TakeHold = Callable[[Tissue, ServoView], HeldHand]
+
+
+def by_mouse(tissue: Tissue, view: ServoView, tip: float = DIAMOND) -> MouseHand:
+    """The mouse's hand on a cannula whose stylet has that `tip`."""
+    return MouseHand(take_up(tissue, view, tip))
 
 
 def report(rows: NDArray[np.float64], time: int) -> ServoReport:
     """What the servo tells the simulation of the tick that ends at `time`, from its rows (n, ROW):
-    servo ticks fall on whole multiples of 3/3000 s."""
+    servo ticks fall on whole multiples of 3/3000 s; a device's, which may be more, not beyond."""
     axial: list[float] = rows[:, ROW_AXIAL].tolist()
     last: list[float] = rows[-1].tolist()
     return ServoReport(
@@ -259,11 +304,11 @@ def report(rows: NDArray[np.float64], time: int) -> ServoReport:
         direction=(last[ROW_AXIS], last[ROW_AXIS + 1], last[ROW_AXIS + 2]),
         mean_force=sum(axial) / len(axial),
         peak_force=max(axial, key=abs),
-        events=_events(rows, ((time - TICK) // SERVO + 1) * SERVO),
+        events=_events(rows, ((time - TICK) // SERVO + 1) * SERVO, time // SERVO * SERVO),
     )
 
 
-def _events(rows: NDArray[np.float64], first: int) -> tuple[ServoEvent, ...]:
+def _events(rows: NDArray[np.float64], first: int, last: int) -> tuple[ServoEvent, ...]:
     happened: list[float] = rows[:, ROW_EVENTS].tolist()
     if not any(happened):
         return ()
@@ -275,5 +320,6 @@ def _events(rows: NDArray[np.float64], first: int) -> tuple[ServoEvent, ...]:
                 at = ROW_GAVE if kind in ("skin", "puncture") else ROW_LAYER
                 layer = Layer(int(row[at])).name.lower()
                 force = float(row[ROW_AXIAL] if kind == "exit" else row[ROW_BROKEN])
-                events.append(ServoEvent(first + int(n) * SERVO, kind, layer, force))
+                time = min(first + int(n) * SERVO, last)
+                events.append(ServoEvent(time, kind, layer, force))
     return tuple(events)

@@ -4,14 +4,15 @@ numba kernel has to equal within 1e-9 N."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import exp, inf, log, pi
+from math import exp, hypot, inf, log, pi
 
 import numpy as np
 
-from haptics.tissue import Instrument, Layer, TissueField, TissueLaw
+from haptics.tissue import BEVEL, OPEN, Instrument, Layer, TissueField, TissueLaw
 
-BONY = (Layer.CORTEX, Layer.CANCELLOUS, Layer.BONE)
+BONY = (Layer.CORTEX, Layer.CANCELLOUS, Layer.BONE, Layer.CEMENT)
 STEP, STEPS, HALVINGS, RELAX, TURN, TINY = 0.05, 40, 6, 10.0, 0.02, 1e-12
+STICK, DWELL, TAP_STEPS = 0.001, 50, 200
 
 
 def blend(volume: np.ndarray, at: np.ndarray, outside: float) -> float:
@@ -47,16 +48,26 @@ class PlainCannula:
     deepest: float = 0.0
     wall_depth: float = 0.0
     from_bone: bool = False
+    grip: float = 0.0
+    rested: int = 0
+    turning: float = 0.0
+    pushed: float = 0.0  # mm in the last tick, without its tap
+    tracks: list[tuple[np.ndarray, float, float]] = field(default_factory=list)
 
     def tick(self, hand: np.ndarray) -> tuple[np.ndarray, float]:
-        tip, direction = hand[:3], hand[3:]
+        tip, direction = hand[:3], hand[3:6]
+        self.turning = abs(float(hand[6]))
         axial = 0.0
         if self.stage in ("free", "contact"):
             axial = self.touch(tip, direction)
         if self.stage in ("soft", "bone"):
             if self.stage == "soft":
                 self.turn(direction)
+            before = self.depth
             axial = self.push(float((tip - self.tip) @ self.axis))
+            self.pushed = self.depth - before
+            if hand[7] > 0 and self.stage in ("soft", "bone"):
+                self.tap(float((tip - self.tip) @ self.axis), max(0.0, axial), float(hand[7]))
         aside = tip - self.tip - ((tip - self.tip) @ self.axis) * self.axis
         stiff = 0.0
         if self.stage in ("soft", "bone"):
@@ -71,10 +82,16 @@ class PlainCannula:
         return (point - self.tissue.bone_origin) / self.tissue.bone_spacing
 
     def layer_at(self, point: np.ndarray) -> Layer:
-        distance = blend(self.tissue.distance, self.bone_index(point), inf)
+        distance, over = blend(self.tissue.distance, self.bone_index(point), inf), 0
+        if distance != inf:
+            over = int(self.tissue.over[tuple(np.rint(self.bone_index(point)).astype(int))])
+        if over == Layer.CEMENT:
+            return Layer.CEMENT
         if distance < 0:
             thick = blend(self.tissue.cortex, self.bone_index(point), 0.0)
             return Layer.CORTEX if -distance < thick else Layer.CANCELLOUS
+        if over == Layer.CARTILAGE:
+            return Layer.CARTILAGE
         at = np.rint(self.body_index(point)).astype(int)
         if np.any(at < 0) or np.any(at >= self.tissue.codes.shape):
             return Layer.AIR
@@ -103,6 +120,7 @@ class PlainCannula:
         if back <= self.stretch_at(Layer.SKIN, holds):
             return self.stretch_force(Layer.SKIN, back)
         self.stage, self.entry, self.cut, self.from_bone = "soft", self.tip, True, False
+        self.grip, self.rested, self.tracks = 0.0, 0, []
         self.slack = self.soft = self.bone = self.depth = self.deepest = self.wall_depth = 0.0
         return holds
 
@@ -116,17 +134,32 @@ class PlainCannula:
         layer = self.layer_at(self.entry + self.depth * axis)
         if layer >= Layer.CORTEX:
             return
+        if 0 < self.wall_depth < self.deepest > self.depth and self.old_track() is None:
+            self.tracks = [*self.tracks, (self.axis, self.wall_depth, self.deepest)][-4:]
         self.axis, self.tip, self.deepest = axis, self.entry + self.depth * axis, self.depth
+        found = self.old_track()
+        if found is not None and found[2] > self.depth:
+            self.wall_depth, self.deepest = found[1:]
         if layer != self.layer:
             self.layer, self.cut, self.from_bone = layer, True, False
 
+    def old_track(self) -> tuple[np.ndarray, float, float] | None:
+        near = [
+            track
+            for track in self.tracks
+            if track[1] * np.linalg.norm(track[0] - self.axis) < self.tool.radius
+        ]
+        return near[0] if near else None
+
     def soft_force(self, layer: Layer, cut: bool) -> float:
         law, scale = self.law, 2 * self.tool.radius / self.law.soft_diameter
+        scale *= {BEVEL: law.bevel_soft, OPEN: law.open_soft}.get(self.tool.tip, 1.0)
         table = {
             Layer.SKIN: (law.skin_puncture, law.skin_cutting),
             Layer.FAT: (law.fat_cutting, law.fat_cutting),
             Layer.MUSCLE: (law.muscle_puncture, law.muscle_cutting),
             Layer.LIGAMENT: (law.ligament_puncture, law.ligament_cutting),
+            Layer.CARTILAGE: (law.cartilage_puncture, law.cartilage_cutting),
         }
         return scale * table.get(layer, (0.0, 0.0))[cut]
 
@@ -136,6 +169,7 @@ class PlainCannula:
             Layer.SKIN: (law.skin_toe, law.skin_rate),
             Layer.MUSCLE: (law.muscle_toe, law.muscle_rate),
             Layer.LIGAMENT: (law.ligament_toe, law.ligament_rate),
+            Layer.CARTILAGE: (law.cartilage_toe, law.cartilage_rate),
         }.get(layer, (law.fat_toe, law.fat_rate))
 
     def stretch_force(self, layer: Layer, stretch: float) -> float:
@@ -150,26 +184,71 @@ class PlainCannula:
         toe, rate = self.soft_curve(layer)
         return log(1 + force / toe) / rate
 
+    def density_at(self, point: np.ndarray) -> float:
+        law = self.law
+        units = blend(self.tissue.hounsfield, self.body_index(point), -1000.0)
+        return max(law.density_least, law.density_offset + law.density_slope * units)
+
+    def marrow_density(self) -> float:
+        deep = -blend(self.tissue.distance, self.bone_index(self.tip), inf)
+        thick = blend(self.tissue.cortex, self.bone_index(self.tip), 0.0)
+        lack = thick + self.tissue.body_spacing - deep
+        if deep < 0 or lack <= 0:
+            return self.density_at(self.tip)
+        slope = -blend(self.tissue.distance, self.bone_index(self.tip + self.axis), 1e9) - deep
+        shift = lack / max(abs(slope), 0.3) * (1 if slope >= 0 else -1)
+        return self.density_at(self.tip + shift * self.axis)
+
+    def stress(self, density: float) -> float:
+        law = self.law
+        dense = min(density, law.cancellous_densest)
+        return law.cancellous_strength * dense**law.cancellous_power
+
     def bone_force(self) -> float:
         law, radius, thick = self.law, self.tool.radius, self.law.wall_default
+        if self.layer == Layer.CEMENT:
+            return law.cement_strength * pi * radius**2
         at = self.tip
+        marrow = wall_density = self.marrow_density()
         if self.layer != Layer.CANCELLOUS:
             if self.layer == Layer.CORTEX:
                 thick = blend(self.tissue.cortex, self.bone_index(at), 0.0)
             at = at + thick / 2 * self.axis
-        units = blend(self.tissue.hounsfield, self.body_index(at), -1000.0)
-        density = max(law.density_least, law.density_offset + law.density_slope * units)
-        split = min(density, law.cancellous_densest) ** law.cancellous_power
-        force = law.cancellous_strength * split * pi * radius**2
-        wall = law.wall_strength * 2 * pi * radius * thick * density / law.density_wall
+            wall_density = self.density_at(at)
+        area, edge = pi * radius**2, 2 * pi * radius
+        if self.tool.tip == BEVEL:
+            area, edge = law.bevel_bone * area, law.bevel_bone * edge
+        if self.tool.tip == OPEN:
+            area = law.open_bone * pi * (radius**2 - self.tool.bore**2)
+            edge = 2 * pi * (radius + self.tool.bore)
+        force = self.stress(marrow) * area
+        share = wall_density / law.density_wall
+        wall = law.wall_strength * edge * thick * share
+        if self.from_bone:
+            wall = min(wall, law.wall_bending * thick**2 * share**law.cancellous_power)
         if self.layer == Layer.CORTEX:
             return force + (law.wall_cutting * wall if self.cut else wall)
         return force + (wall if self.layer == Layer.BONE and not self.cut else 0.0)
 
+    def shaft(self, inward: bool) -> float:
+        law, radius = self.law, self.tool.radius
+        force = law.soft_friction * 2 * radius / law.soft_diameter * self.soft + self.grip
+        if self.turning > 0:
+            force *= law.twist_speed / hypot(law.twist_speed, self.turning * radius)
+        elif self.rested >= DWELL:
+            force *= law.stiction
+        return force if inward else law.withdrawal * force
+
+    def gripping(self) -> float:
+        law, around = self.law, 2 * pi * self.tool.radius
+        if self.layer == Layer.CEMENT:
+            return law.cement_bond * around
+        return law.bone_friction * self.stress(self.marrow_density()) * around
+
     def holds(self, inward: bool) -> float:
-        shaft = self.law.soft_friction * self.soft + self.law.bone_friction * self.bone
+        shaft = self.shaft(inward)
         if not inward:
-            return self.law.withdrawal * shaft
+            return shaft
         if self.depth >= self.tool.length - TINY:
             return inf
         if self.depth < self.deepest - TINY:
@@ -177,11 +256,13 @@ class PlainCannula:
         if self.layer == Layer.METAL:
             return inf
         if self.layer in BONY:
-            return shaft + self.bone_force()
+            scale = 2 * self.tool.radius / self.law.soft_diameter
+            sheet = self.stage == "soft" and not self.cut
+            return shaft + self.bone_force() + sheet * scale * self.law.periosteum_puncture
         return shaft + self.soft_force(self.layer, self.cut)
 
     def push(self, gap: float) -> float:
-        force = 0.0
+        force = went = 0.0
         for _ in range(STEPS):
             stretch = gap - self.slack
             inward = stretch >= 0
@@ -189,7 +270,8 @@ class PlainCannula:
             holds = self.holds(inward)
             excess = abs(stretch) - self.stretch_at(self.layer, holds)
             if excess <= TINY:
-                return sign * self.stretch_force(self.layer, abs(stretch))
+                force = sign * self.stretch_force(self.layer, abs(stretch))
+                break
             if inward and not self.cut:
                 self.give_way()
                 continue
@@ -198,6 +280,8 @@ class PlainCannula:
             uncut = inward and self.depth >= self.deepest - TINY
             moved, layer, wall = self.step(sign * excess / relaxing, uncut)
             gap -= moved
+            went += abs(moved)
+            self.rested = 0 if self.rested >= DWELL else self.rested
             if not inward and self.depth <= TINY:
                 self.stage, self.layer = "free", Layer.AIR
                 return 0.0
@@ -205,7 +289,37 @@ class PlainCannula:
             if layer is not None:
                 self.cross(layer, inward, wall)
                 self.slack = gap - sign * self.stretch_at(layer, holds)
+        self.rested = self.rested + 1 if went < STICK else 0
         return force
+
+    def stored(self, force: float) -> float:
+        """mJ in tissue stretched up to a force: the curve's integral, summed finely."""
+        if self.layer >= Layer.CORTEX:
+            return force**2 / 2 / self.law.bone_stiffness
+        stretch, (toe, rate) = self.stretch_at(self.layer, force), self.soft_curve(self.layer)
+        return toe * ((exp(rate * stretch) - 1) / rate - stretch)
+
+    def tap(self, gap: float, pushed: float, energy: float) -> None:
+        was, self.rested = self.layer, 0
+        for _ in range(TAP_STEPS):
+            holds = self.holds(inward=True)
+            if holds == inf:
+                break
+            if not self.cut:
+                energy -= self.stored(holds) - self.stored(pushed)
+                if energy < 0:
+                    break
+                self.give_way()
+                continue
+            if energy <= TINY * holds:
+                break
+            uncut = self.depth >= self.deepest - TINY
+            moved, layer, wall = self.step(min(STEP, energy / max(holds, 1e-9)), uncut)
+            energy -= holds * moved
+            if layer is not None:
+                self.cross(layer, True, wall)
+        if self.layer != was:
+            self.slack = gap - self.stretch_at(self.layer, pushed)
 
     def give_way(self) -> None:
         self.cut, self.deepest = True, max(self.deepest, self.depth)
@@ -238,6 +352,7 @@ class PlainCannula:
         self.tip = self.entry + self.depth * self.axis
         if self.layer in BONY:
             self.bone = max(0.0, self.bone + far)
+            self.grip = max(0.0, self.grip + self.gripping() * far)
         else:
             self.soft = max(0.0, self.soft + far)
         return far, None if beyond == self.layer else beyond, wall
@@ -247,9 +362,12 @@ class PlainCannula:
             return self.layer in (Layer.SKIN, Layer.FAT)
         if layer == Layer.BONE:
             return self.layer not in BONY
-        return layer in (Layer.CORTEX, Layer.LIGAMENT, Layer.METAL)
+        walled = (Layer.CORTEX, Layer.LIGAMENT, Layer.CARTILAGE, Layer.METAL, Layer.CEMENT)
+        return layer in walled
 
     def cross(self, layer: Layer, inward: bool, wall: bool) -> None:
         self.from_bone, self.layer, self.cut = self.layer in BONY, layer, not wall
+        if inward and self.stage == "soft" and layer in BONY and not wall:
+            self.stage, self.wall_depth = "bone", self.depth
         if not inward and self.stage == "bone" and self.depth <= self.wall_depth + STEP:
-            self.stage, self.bone = "soft", 0.0
+            self.stage, self.bone, self.grip = "soft", 0.0, 0.0

@@ -24,7 +24,19 @@ FIELDS = np.dtype(
     + [(name, "i8") for name in NUMBERS[1].split()]
     + [("mass", "f8"), ("damping", "f8"), ("stiffness", "f8"), ("goal", "f8", 3)]
     + [(name, "i8") for name in ["buttons", "until", "wall", "quit", "watchdog_ticks"]]
-    + [(name, "i8") for name in ["fail_init", "error", "stall", "unplugged", "hot", "jitter_us"]]
+    + [
+        (name, "i8")
+        for name in [
+            "fail_init",
+            "error",
+            "stall",
+            "unplugged",
+            "hot",
+            "jitter_us",
+            "unbalance",
+            "realtime",
+        ]
+    ]
 )
 WATCHDOG_TICKS = 15
 
@@ -35,19 +47,24 @@ class Built:
 
     library: Path
     program: Path
+    timer: Path
 
 
 def build(folder: Path) -> Built:
     """Compile both; skips the test where there is no gcc or no POSIX shared memory."""
     if shutil.which("gcc") is None or not Path("/dev/shm").is_dir():
         pytest.skip("the stand-in device needs gcc and /dev/shm")
-    built = Built(folder / "libHD.so", folder / "device")
+    built = Built(folder / "libHD.so", folder / "device", folder / "timer.so")
     flags = ["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"]
     shared = ["-shared", "-fPIC", "-fvisibility=hidden", "-Wl,-soname,libHD.so"]
     subprocess.run(
         [*flags, *shared, SOURCES / "libhd.c", "-o", built.library, "-lpthread"], check=True
     )
-    subprocess.run([*flags, SOURCES / "device.c", "-o", built.program], check=True)
+    subprocess.run([*flags, SOURCES / "device.c", "-o", built.program, "-lpthread"], check=True)
+    subprocess.run(
+        [*flags, "-shared", "-fPIC", SOURCES / "timer.c", "-o", built.timer, "-lpthread"],
+        check=True,
+    )
     return built
 
 
@@ -81,12 +98,13 @@ def wait_for(done: Callable[[], bool], seconds: float = 5.0) -> None:
 
 
 @contextmanager
-def device_running(built: Built, wall: bool = False) -> Iterator[StandIn]:
+def device_running(built: Built, wall: bool = False, realtime: bool = False) -> Iterator[StandIn]:
     """A device at rest in its centre, held by a hand of 0.15 kg, 3 N s/m, 300 N/m."""
     path = Path(f"/dev/shm/sacrosim-test-{os.getpid()}-{time.monotonic_ns()}")
     path.write_bytes(bytes(FIELDS.itemsize))
     device = StandIn(path)
     for name, value in (("mass", 0.15), ("damping", 3.0), ("stiffness", 300.0), ("wall", wall),
+                        ("realtime", realtime),
                         ("watchdog_ticks", WATCHDOG_TICKS)):  # fmt: skip
         device.put(name, value)
     device.put("transform", np.eye(4).ravel())

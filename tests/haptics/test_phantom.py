@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tissue_blocks import TOOL, block, law
 from haptics.coupling import PATIENT_FROM_DEVICE, published
 from haptics.device import DEVICES, TOUCH
 from haptics.hdapi import DeviceError, said
-from haptics.insertion import fresh, insertion_of
+from haptics.memory import fresh, insertion_of
 from haptics.phantom import Phantom, limits_for
 from haptics.recorder import first_difference
 from haptics.safety import ARM, RESET, Fault, Mode
@@ -138,6 +139,38 @@ def test_a_device_in_trouble_is_a_fault(trouble: str, built: Built, device: Stan
         assert not device.get("force").any()
 
 
+def test_an_unbalanced_frame_is_a_fault(built: Built, device: StandIn) -> None:
+    """Somebody else's frame is open when ours begins: the driver says 0x400, the force is zero."""
+    with opened(built) as phantom:
+        pressing(device, phantom)
+        device.put("unbalance", 1)
+        device.run(1)
+        assert not device.get("force").any()
+        device.run(1)
+        report = phantom.report()
+        assert (report.fault, report.error) == (Fault.DRIVER, 0x400)
+        assert device.get("unbalanced") == 1
+        run(device, phantom, 40)
+        assert device.get("unbalanced") == 1  # ours are balanced all the while
+
+
+def test_a_jittering_scheduler_is_borne_until_it_is_too_late(built: Built) -> None:
+    """Some ms late: the force stays within the peak, whatever is felt. Beyond the 65 ms of a stale
+    hand: a fault, and no force."""
+    with device_running(built, wall=True) as device:
+        device.put("jitter_us", 4000)
+        with Phantom(block(cortex=1.5), LAW, built.library) as phantom:
+            lean(device, phantom)
+            for _ in range(50):
+                publish(phantom)
+                time.sleep(0.01)
+                assert np.linalg.norm(device.get("force")) <= TOUCH.peak
+            device.put("jitter_us", 400_000)
+            wait_for(lambda: phantom.report().fault is Fault.LATE, 30.0)
+            assert not device.get("force").any()
+    assert device.get("unbalanced") == 0
+
+
 def test_a_position_that_is_no_number(built: Built, device: StandIn) -> None:
     with opened(built) as phantom:
         pressing(device, phantom)
@@ -209,7 +242,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from tissue_blocks import TOOL, block, law
 from haptics.coupling import PATIENT_FROM_DEVICE, published
-from haptics.insertion import fresh
+from haptics.memory import (fresh)
 from haptics.phantom import Phantom
 phantom = Phantom(block(cortex=1.5), law(), Path({library!r}))
 turn = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))

@@ -355,6 +355,17 @@ def test_a_million_ticks_of_an_active_law_stay_in_the_bound(hand) -> None:
     assert most <= bound(TOUCH) * (1 + 1e-9)
 
 
+@pytest.mark.sweep
+@settings(deadline=None, max_examples=25)
+@given(hands, laws, devices)
+def test_a_million_ticks_of_any_law_and_hand_stay_in_the_bound(
+    hand, law, device: DeviceLimits
+) -> None:
+    limits = limits_of(device)
+    most, _ = most_given(limits, ACTIVATED.copy(), np.array(hand), np.array(law), 1_000_000)
+    assert most <= bound(device) * (1 + 1e-9)
+
+
 # The twin and the recorder
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tissue_blocks import BONE_TOP, TABLE, block, law
+from tissue_blocks import BONE_TOP, TABLE, TOOL, block, law
 
 from haptics.tissue import (
     Layer,
@@ -65,7 +65,7 @@ def test_bone_without_a_distance_field_is_plain_bone() -> None:
 
 
 @settings(deadline=None)
-@given(st.sampled_from([*Layer][:10]), st.floats(0.0, 300.0))
+@given(st.sampled_from([*Layer][:12]), st.floats(0.0, 300.0))
 def test_stretch_and_force_are_inverse(layer: Layer, force: float) -> None:
     stretch = stretch_at(LAW, layer, force)
     assert stretch >= 0.0
@@ -77,10 +77,14 @@ def test_forces_of_bone_are_the_published_forms() -> None:
     assert density == pytest.approx(0.131 + 0.00107 * 200.0)
     crush = 20.0 * density**2 * pi * RADIUS**2
     wall = 6.0 * 2.0 * pi * RADIUS * 1.5 * density / 0.5
-    assert bone_force(LAW, Layer.CANCELLOUS, True, density, 1.5, RADIUS) == pytest.approx(crush)
-    whole = bone_force(LAW, Layer.CORTEX, False, density, 1.5, RADIUS)
+    assert bone_force(
+        LAW, Layer.CANCELLOUS, True, density, density, 1.5, TOOL, True
+    ) == pytest.approx(crush)
+    whole = bone_force(LAW, Layer.CORTEX, False, density, density, 1.5, TOOL, True)
     assert whole == pytest.approx(crush + wall)
-    broken = bone_force(LAW, Layer.CORTEX, True, density, 1.5, RADIUS)
+    thin = bone_force(LAW, Layer.CORTEX, False, density, density, 0.5, TOOL, False)
+    assert thin == pytest.approx(crush + LAW.wall_bending * 0.25 * (density / 0.5) ** 2)
+    broken = bone_force(LAW, Layer.CORTEX, True, density, density, 1.5, TOOL, True)
     assert broken == pytest.approx(crush + 0.35 * wall)
 
 
@@ -90,11 +94,13 @@ def test_a_sweep_of_bone_keeps_the_published_order_and_range() -> None:
     thicknesses = (0.5, 0.8, 1.2, 1.6, 2.0)
     forces = np.array(
         [
-            [bone_force(LAW, Layer.CORTEX, False, rho, t, RADIUS) for t in thicknesses]
+            [bone_force(LAW, Layer.CORTEX, False, rho, rho, t, TOOL, True) for t in thicknesses]
             for rho in densities
         ]
     )
-    crush = [bone_force(LAW, Layer.CANCELLOUS, True, rho, 0.0, RADIUS) for rho in densities]
+    crush = [
+        bone_force(LAW, Layer.CANCELLOUS, True, rho, rho, 0.0, TOOL, True) for rho in densities
+    ]
     assert np.all(forces > np.array(crush)[:, None])
     assert np.all(np.diff(crush) >= 0)
     assert np.all(np.diff(forces, axis=0) > 0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tissue_blocks import TOOL, block, law
 
-from haptics.insertion import fresh, insertion_of
+from haptics.memory import fresh, insertion_of
 from haptics.servo import ROW_AXIAL, ROW_EVENTS
 from haptics.virtual import PUSH_LIMIT_N, HandState, Push, at_rest, mouse_ticks, scripted_ticks
 
@@ -31,11 +31,12 @@ def scripted(field, hand: HandState, memory, push: Push, seconds: float = 40.0):
 
 @pytest.mark.parametrize("goal", [8.5, 21.0, 36.0, 51.0])
 def test_the_tip_stops_where_it_was_sent(goal: float) -> None:
-    """From 1 mm over the skin into fat, muscle, bone: on the line, within 0.1 mm."""
+    """From 1 mm over the skin into fat, muscle, bone: on the line, within one slip of a sticking
+    shaft: 0.3 x 1 N over the 1.9 N/mm of stretched muscle."""
     push = Push(goal, 8.0, 3.0)
     memory, hand, _, _ = scripted(block(), at_rest((0.0, 0.0, 1.0), DOWN), fresh(), push)
     assert hand.arrived
-    assert insertion_of(memory).tip == pytest.approx((0.0, 0.0, 1.0 - goal), abs=0.1)
+    assert insertion_of(memory).tip == pytest.approx((0.0, 0.0, 1.0 - goal), abs=0.16)
 
 
 @pytest.mark.parametrize(("hounsfield", "cortex"), [(20.0, 0.5), (200.0, 1.0), (700.0, 2.0)])

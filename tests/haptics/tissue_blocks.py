@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from haptics.servo import POSE
 from haptics.tissue import Instrument, Layer, TissueField, TissueLaw, law_from_table, layer_table
 
 BONE_TOP, BONE_BOTTOM = -30.0, -60.0
@@ -45,12 +46,13 @@ def block(hounsfield: float = 200.0, cortex: float = 1.5, bone: bool = True) -> 
         cortex=np.full(shape, cortex, np.float32),
         bone_origin=np.array([-15.0, -15.0, -90.5]),
         bone_spacing=1.0,
+        over=np.zeros(shape, np.uint8),
     )
 
 
 def straight_down(tips_z: np.ndarray) -> np.ndarray:
-    """Hand poses (n, 6) with the tip at (0, 0, z), pointing down."""
-    hands = np.zeros((len(tips_z), 6))
+    """Hand poses (n, POSE) with the tip at (0, 0, z), pointing down, not turning."""
+    hands = np.zeros((len(tips_z), POSE))
     hands[:, 2] = tips_z
     hands[:, 5] = -1.0
     return hands

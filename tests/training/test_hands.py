@@ -13,8 +13,9 @@ from game.patient.patient import Structure
 from game.simulation.clock import TICK
 from game.simulation.control import ServoReport
 from game.simulation.state import ServoView
-from game.training.hands import Hand, MouseHand, take_up, tissue_field, tissue_law
-from haptics.tissue import TissueField, TissueLaw
+from game.training.hands import Asked, Hand, MouseHand, take_up
+from game.training.tissue import Tissue, tissue_field, tissue_law
+from haptics.tissue import Layer, TissueLaw
 
 TRAY = ServoView(
     tip=(0.0, 0.0, 0.0),
@@ -32,17 +33,17 @@ ABOVE_SKIN = float((60.5 - 15.0) / -OBLIQUE[1]) + 5.0  # mm from entry back to 5
 
 
 @pytest.fixture(scope="module")
-def field() -> TissueField:
-    return tissue_field(block_patient())
+def tissue() -> Tissue:
+    return Tissue(tissue_field(block_patient()), tissue_law())
 
 
 def point(vector: np.ndarray) -> Point:
     return float(vector[0]), float(vector[1]), float(vector[2])
 
 
-def placed(field: TissueField) -> Hand:
+def placed(tissue: Tissue) -> Hand:
     start = ENTRY - ABOVE_SKIN * OBLIQUE
-    return Hand(take_up(field, TRAY)).place(point(start), point(OBLIQUE))
+    return Hand(take_up(tissue, TRAY)).place(point(start), point(OBLIQUE))
 
 
 def run(hand: Hand, time: int = 0, most_s: float = 60.0) -> tuple[Hand, list[ServoReport], int]:
@@ -59,17 +60,19 @@ def test_the_law_is_read_from_the_assets() -> None:
     assert isinstance(tissue_law(), TissueLaw)
 
 
-def test_the_field_is_the_patients_own_with_the_nearest_bone(field: TissueField) -> None:
-    patient = block_patient()
+def test_the_field_is_the_patients_own_with_the_nearest_bone(tissue: Tissue) -> None:
+    patient, field = block_patient(), tissue.field
     assert field.codes is patient.structures
     assert field.hounsfield is patient.hounsfield
     nearest = np.minimum(patient.hip_distance["left"], patient.hip_distance["right"])
     np.testing.assert_array_equal(field.distance, np.minimum(nearest, patient.sacrum_distance))
-    assert set(np.flatnonzero(field.layers != 5)) >= {int(code) for code in Structure} - {12}
+    assert set(np.flatnonzero(field.layers != Layer.VOID)) >= {int(code) for code in Structure} - {
+        12
+    }
 
 
-def test_a_planned_bony_entry_is_hit_and_the_way_is_straight(field: TissueField) -> None:
-    hand, reports, _ = run(placed(field).advance_to(ABOVE_SKIN + 20.0))
+def test_a_planned_bony_entry_is_hit_and_the_way_is_straight(tissue: Tissue) -> None:
+    hand, reports, _ = run(placed(tissue).advance_to(ABOVE_SKIN + 20.0))
     assert hand.done
     tips = np.array([report.tip for report in reports])
     along = (tips - ENTRY) @ OBLIQUE
@@ -81,8 +84,8 @@ def test_a_planned_bony_entry_is_hit_and_the_way_is_straight(field: TissueField)
     assert [e.kind for r in reports for e in r.events] == ["skin", "puncture"]
 
 
-def test_a_push_through_the_far_wall_is_a_breach(field: TissueField) -> None:
-    hand = placed(field).advance_to(ABOVE_SKIN + 60.0, 20.0, 20.0)
+def test_a_push_through_the_far_wall_is_a_breach(tissue: Tissue) -> None:
+    hand = placed(tissue).advance_to(ABOVE_SKIN + 60.0, 20.0, 20.0)
     _, reports, _ = run(hand)
     events = [event for report in reports for event in report.events]
     assert [event.kind for event in events] == ["skin", "puncture", "breach"]
@@ -90,9 +93,9 @@ def test_a_push_through_the_far_wall_is_a_breach(field: TissueField) -> None:
     assert all(event.force > 1.0 for event in events)
 
 
-def test_reports_and_events_keep_the_clock(field: TissueField) -> None:
+def test_reports_and_events_keep_the_clock(tissue: Tissue) -> None:
     """Servo ticks fall on multiples of 3/3000 s within the tick that reports them."""
-    hand, time = placed(field).advance_to(ABOVE_SKIN + 5.0), 0
+    hand, time = placed(tissue).advance_to(ABOVE_SKIN + 5.0), 0
     counts = []
     while not hand.done:
         before = hand.grip.memory[-1]
@@ -108,8 +111,8 @@ def test_reports_and_events_keep_the_clock(field: TissueField) -> None:
     assert sum(counts[:60]) == 1000
 
 
-def test_a_kept_hand_goes_on_bit_for_bit(field: TissueField) -> None:
-    start = placed(field).advance_to(ABOVE_SKIN + 10.0)
+def test_a_kept_hand_goes_on_bit_for_bit(tissue: Tissue) -> None:
+    start = placed(tissue).advance_to(ABOVE_SKIN + 10.0)
     _, whole, _ = run(start)
     hand, kept = start, None
     for n in range(200):
@@ -120,8 +123,8 @@ def test_a_kept_hand_goes_on_bit_for_bit(field: TissueField) -> None:
     assert rest == whole[100:]
 
 
-def test_withdrawal_ends_outside_where_the_line_may_change(field: TissueField) -> None:
-    hand, _, time = run(placed(field).advance_to(ABOVE_SKIN + 20.0))
+def test_withdrawal_ends_outside_where_the_line_may_change(tissue: Tissue) -> None:
+    hand, _, time = run(placed(tissue).advance_to(ABOVE_SKIN + 20.0))
     with pytest.raises(ValueError, match="mm in tissue"):
         hand.place((0.0, 0.0, 0.0), (0.0, 0.0, 1.0))
     hand, reports, _ = run(hand.withdraw_to(0.0, 20.0, 20.0), time)
@@ -131,10 +134,10 @@ def test_withdrawal_ends_outside_where_the_line_may_change(field: TissueField) -
     hand.place((0.0, 70.0, -60.0), (0.0, -1.0, 0.0))
 
 
-def test_the_hub_stops_a_hand_that_pushes_on(field: TissueField) -> None:
+def test_the_hub_stops_a_hand_that_pushes_on(tissue: Tissue) -> None:
     short = replace(TRAY, length=20.0)
     start = ENTRY - ABOVE_SKIN * OBLIQUE
-    hand = Hand(take_up(field, short)).place(point(start), point(OBLIQUE)).advance_to(ABOVE_SKIN)
+    hand = Hand(take_up(tissue, short)).place(point(start), point(OBLIQUE)).advance_to(ABOVE_SKIN)
     hand, reports, _ = run(hand)
     assert hand.stuck
     assert hand.grip.insertion.depth == pytest.approx(20.0)
@@ -142,9 +145,9 @@ def test_the_hub_stops_a_hand_that_pushes_on(field: TissueField) -> None:
 
 
 def test_a_cannula_in_the_patient_can_be_taken_up_from_what_state_publishes(
-    field: TissueField,
+    tissue: Tissue,
 ) -> None:
-    hand, reports, time = run(placed(field).advance_to(ABOVE_SKIN + 20.0))
+    hand, reports, time = run(placed(tissue).advance_to(ABOVE_SKIN + 20.0))
     view = replace(
         TRAY,
         tip=reports[-1].tip,
@@ -152,7 +155,7 @@ def test_a_cannula_in_the_patient_can_be_taken_up_from_what_state_publishes(
         bone_entry=point(ENTRY),
         in_tissue=True,
     )
-    taken = take_up(field, view)
+    taken = take_up(tissue, view)
     assert taken.insertion.stage == hand.grip.insertion.stage == 3
     assert taken.insertion.bone_mm == pytest.approx(hand.grip.insertion.bone_mm, abs=0.1)
     on, more, _ = run(Hand(taken).advance_to(3.0), time)
@@ -164,12 +167,12 @@ def test_a_cannula_in_the_patient_can_be_taken_up_from_what_state_publishes(
 
 def turned(hand: MouseHand, ticks: int, clicks: float = 0.0) -> tuple[MouseHand, ServoReport]:
     for n in range(ticks):
-        hand, report = hand.tick((n + 1) * TICK, clicks)
+        hand, report = hand.tick((n + 1) * TICK, Asked(clicks))
     return hand, report
 
 
-def test_the_mouse_drags_aims_and_pushes(field: TissueField) -> None:
-    hand = MouseHand(take_up(field, TRAY)).dragged((10.0, 61.0, -40.0)).aimed((0.0, -1.0, 0.0))
+def test_the_mouse_drags_aims_and_pushes(tissue: Tissue) -> None:
+    hand = MouseHand(take_up(tissue, TRAY)).dragged((10.0, 61.0, -40.0)).aimed((0.0, -1.0, 0.0))
     hand, report = turned(hand, 1)
     assert report.tip == (10.0, 61.0, -40.0)
     hand, report = turned(hand.dragged((20.0, 61.0, -40.0)), 1)

@@ -29,6 +29,7 @@ int main(int count, char **words) {
     if (s == MAP_FAILED) return 1;
     int64_t last = 0, quiet = 0;
     struct timespec next;
+    if (s->realtime) be_realtime();
     clock_gettime(CLOCK_MONOTONIC, &next);
     while (!s->quit) {
         if (s->wall) {

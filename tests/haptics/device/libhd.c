@@ -26,12 +26,14 @@ static double told[3];
 static void serve(void) {
     if (!callback || shared->stall) return;
     shared->callbacks++;
+    if (atomic_exchange(&shared->unbalance, 0)) in_frame = 1;
     if (callback(user) == 0) { callback = 0; shared->scheduled = 0; }
     if (in_frame) { shared->unbalanced++; in_frame = 0; }
 }
 
 static void *schedule(void *unused) {
     struct timespec next;
+    if (shared->realtime) be_realtime();
     clock_gettime(CLOCK_MONOTONIC, &next);
     while (running) {
         if (shared->wall) {

@@ -2,6 +2,8 @@
    is FIELDS in tests/haptics/stand_in.py, in the same order. mm, mm/s, N. */
 #ifndef SHARED_H
 #define SHARED_H
+#include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <time.h>
@@ -16,8 +18,14 @@ typedef struct {
     /* the hand and the tests: kg, N s/m, N/m */
     double mass, damping, stiffness, goal[3];
     _Atomic int64_t buttons, until, wall, quit, watchdog_ticks;
-    _Atomic int64_t fail_init, error, stall, unplugged, hot, jitter_us;
+    _Atomic int64_t fail_init, error, stall, unplugged, hot, jitter_us, unbalance, realtime;
 } Shared;
+
+/* The calling thread before all others, as a driver's is; without permission it stays as it was. */
+static inline void be_realtime(void) {
+    struct sched_param first = {.sched_priority = 50};
+    pthread_setschedparam(pthread_self(), SCHED_FIFO, &first);
+}
 
 /* Sleep until 1 ms after the last time; one that was late starts anew and does not catch up. */
 static void next_ms(struct timespec *next, int64_t more_ns) {
