@@ -6,20 +6,24 @@ from functools import cache
 
 import numpy as np
 import pytest
+import trimesh
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 from skimage.measure import euler_number
 
 from game.geometry.grid import Grid
+from game.patient.build import build
 from game.patient.errors import PatientError
 from game.patient.fracture import Plan, crushed, crushed_hounsfield, fractures_of, stepped
 from game.patient.fracture.crush import GAP_HU
 from game.patient.fracture.sheet import APERTURE_MM, CLOSE_MM
 from game.patient.fracture.step import RUN_MM, STEP_MM
 from game.patient.fracture.surface import MEDIAL_MM, RIM_DEPTH_MM
-from game.patient.patient import FORAMINA, SIDES, Fracture, Landmark, Region, Side
+from game.patient.patient import FORAMINA, SIDES, Fracture, Landmark, Region, Side, Structure
+from game.patient.procedural import procedural
 from game.patient.segmentation import Bones
+from game.patient.traits import FracturePattern, Traits
 
 JOINT_MM = 51.0  # from the midline to the joint's middle
 HALF_HEIGHT_MM, HALF_DEPTH_MM = 45.0, 18.0
@@ -251,3 +255,19 @@ def test_a_fracture_of_the_midline_has_no_step() -> None:
     bones, _, sheets = displaced(Plan("central", "central"))
     assert sheets["central"].step_mm == 0
     assert bones is before
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("pattern", ["parallel", "si-joint", "foramen", "anterolateral-rim", "h"])
+def test_a_generated_sacrum_keeps_its_topology_and_landmarks(pattern: FracturePattern) -> None:
+    """Genus 17 (facts/anatomy.md), on the voxels and on the surface, whatever was displaced."""
+    traits = Traits(fracture=pattern, laterality="bilateral")
+    patient = build(procedural(traits, spacing=1.5), traits)
+    assert all(STEP_MM[0] <= patient.fractures[side].step_mm <= STEP_MM[1] for side in SIDES)
+    assert 2 * euler_number(patient.sacrum_distance < 0, connectivity=3) == -32
+    surface = patient.surfaces[Structure.SACRUM]
+    mesh = trimesh.Trimesh(surface.vertices, surface.faces, process=False)
+    assert mesh.is_watertight and mesh.euler_number == -32 and mesh.body_count == 1
+    marks = [f"{name}_{side}" for name in ("anterior_ala", "cephalad_ala") for side in SIDES]
+    points = np.stack([patient.point(name) for name in marks])
+    assert np.abs(patient.depth_in_bone(points)).max() < 0.75
