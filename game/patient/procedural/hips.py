@@ -32,13 +32,13 @@ AURICULAR = (
     (-13, -22), (-11, -32), (-6, -43), (1, -56), (6, -63), (11, -63), (16, -56), (20, -47),
     (22, -35), (20, -26), (16, -22), (16, -13), (10, -12), (3, -16), (-7, -19),
 )  # fmt: skip
-AURICULAR_MM = 52.0
+AURICULAR_MM = 53.4
 _MIDDLE = (5.0, -37.0)  # of it: it grows from there
 RIM_MM = 3.0  # beyond the outline the bones are still within 7 mm of each other
 _PAD_MM, _FADE_MM = 6.0, 4.0  # how far the joint surface may stand out of the wing to follow the
 # sacrum's, and over how much that ends at its rim; form
-_LIGAMENT_MM = np.float32(5.5)  # more than in the joint the bones keep apart around it, where the
-# interosseous ligaments are; form
+_LIGAMENTS_MM = np.float32(7.3)  # that the bones keep apart around it, where the interosseous
+# ligaments are (form)
 EDGE = 0.5  # of a sheet's thickness: over so much its edge is rounded (form)
 
 
@@ -56,7 +56,8 @@ def solid(x: Array, y: Array, z: Array, sacrum: Array, outside: Array, gap: floa
     opening = cone(SOCKET, _OPENING, SOCKET_RADIUS, SOCKET_RADIUS + 5.0)[0](x, y, z)
     bone = smooth_max(bone, -opening, 2.0)
     bone = smooth_min(bone, _pad(sacrum - np.float32(gap), inner - h, outside), 3.0)
-    space = np.float32(gap) + _LIGAMENT_MM * np.clip(outside / _FADE_MM, 0, 1).astype(np.float32)
+    around = np.clip(outside / _FADE_MM, 0, 1).astype(np.float32)
+    space = np.float32(gap) + (_LIGAMENTS_MM - np.float32(gap)) * around
     return smooth_max(bone, space - sacrum, 1.0)
 
 
