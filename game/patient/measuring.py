@@ -318,7 +318,7 @@ def _corridors(s: Subject) -> dict[str, float]:
 
 def _hiatus(s: Subject) -> dict[str, float]:
     """The hiatus from its apex to the end of the sacrum, and the canal's depth at the apex: its
-    least width on sagittal lines within 40 deg of straight across."""
+    least width on sagittal lines within 30 deg of straight across."""
     if not s.has("hiatus_apex", "sacrum_caudal"):
         return {}
     apex, end = s.at("hiatus_apex"), s.at("sacrum_caudal")
@@ -327,7 +327,7 @@ def _hiatus(s: Subject) -> dict[str, float]:
     inward *= np.sign(inward @ (s.at("promontory") - apex))
     r = np.arange(0.0, 15.0, STEP_MM)
     depths = []
-    for turn in np.radians(np.arange(-40.0, 41.0, 10.0)):
+    for turn in np.radians(np.arange(-30.0, 31.0, 10.0)):
         ray = np.cos(turn) * inward + np.sin(turn) * down
         free = s.depth(apex + 0.5 * down + r[:, None] * ray) > 0
         if free.any():

@@ -39,6 +39,7 @@ ROOM = 0.95  # radius of a tunnel's middle, where the root's ganglion lies, of i
 NECK = 0.5  # share of the way from there to the dorsal opening where it is narrowest (form)
 ROOT_RISE = (12.0, 12.0, 6.0, 4.0)  # mm that a root leaves the canal above its foramen (form)
 ROOF = 15.0  # s in the midline above which nothing roofs the canal (form)
+LOWEST_MEDIAL = 2  # intermediate tubercles, from S1 down: lower ones would bridge the hiatus
 RIDGE = 19.0  # mm, half breadth of a transverse line (form)
 CANAL_BOX: Box = ((-18.0, 18.0), (-2.0, 40.0), (-30.0, 114.0))
 
@@ -94,10 +95,14 @@ def _add_processes(parameters: Parameters, field: Field) -> None:
         field.add(*cone((side * 22.0, 8.0, 10.0), (side * 25.0, 13.0, 4.0), 5.0, 4.0), 4.0)
         for n in range(3):
             s = 0.5 * sum(parameters.foramen_dorsal_s[hand][n : n + 2])
-            for x, radius in ((_lateral_crest(parameters, hand, n), 3.4), (12.5 - 1.5 * n, 2.6)):
-                p = back.at(x, s) - 0.7 * radius
-                ends = (side * x, p, s - 5.0), (side * x, p, s + 4.0)
-                field.add(*cone(*ends, radius, radius), 6.0)
+            tubercles = [(_lateral_crest(parameters, hand, n), 3.4)]
+            if n < LOWEST_MEDIAL:
+                tubercles.append((12.5 - 1.5 * n, 2.6))
+            for x, radius in tubercles:
+                upper, lower = (
+                    (side * x, back.at(x, at) - 0.7 * radius, at) for at in (s - 5.0, s + 4.0)
+                )
+                field.add(*cone(upper, lower, radius, radius), 6.0)
         aside, apex, end = parameters.hiatus_half + 2.0, parameters.hiatus_apex, parameters.end_s
         top = (side * aside, back.at(aside, 0.5 * (apex + end)) - 2.0, max(apex, end - 14.0))
         field.add(*cone(top, (side * aside, 3.5, end + 3.0), 2.4, 1.9), 4.0)

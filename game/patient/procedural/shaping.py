@@ -38,7 +38,7 @@ PITCH = (0.8, 1.2, -0.3)  # mm by which what one sees through lies nearer than t
 BEHIND = 2.0  # mm that the posterior S1 foramen lies below its tunnel's middle (form)
 LEAST_S5 = 9.5  # mm of bone along the axis below the middle of the last foramen (form)
 OFF_LEVEL = 8.0  # mm along the axis between a foramen's two openings at most (project choice)
-FORWARD_SD = 1.5  # mm (project choice: the published path's bone ahead varies so)
+FORWARD_SD = 1.2  # mm (project choice: the published path's bone ahead varies so)
 STEEP = 7.0  # mm that a dysmorphic ala lies lower in front and at its side (form)
 MOST_MOVE = 14.0  # mm that a front is moved at most (project choice)
 

@@ -22,11 +22,11 @@ SPANS = (46.4, 41.9, 37.9, 36.5)  # mm, taken for the mean form's foramina [M]
 UPPER = 8.0  # mm along the axis that no stretch along changes: the endplate
 CALIBRE = (0.1, 0.2, 0.6, 0.15)  # mm by which a tunnel's narrowest radius exceeds half its calibre,
 # as one sees through: the turn from front to back takes the rest (measured on the template)
-BEHIND = 0.0  # of what an ala lacks in depth is taken from its back, so that its front bounds the
-# long-axis path as measured (facts/procedure.md: bone ahead 5.6+-3.0 mm)
+USUAL = (-5.0, -7.0)  # mm, the dials of a female template's ala; what one lacks more makes it thin
+BEHIND = 0.6  # of what a thin ala lacks in depth is taken from its back (project choice)
 AHEAD = 6.0  # mm that the rounding of two smooth surfaces takes off an ala's anterior edge, and the
 # depth at its back that makes up for it (measured on the mean of the 16 sacra: bone ahead 4.2 mm)
-FORWARD = 2.0  # mm by which the alae lie further forward than in the mean form, so that the
+FORWARD = 2.6  # mm by which the alae lie further forward than in the mean form, so that the
 # published path stays in bone
 FORM_CORRIDOR = 22.0  # mm, the mean form's corridor at S1; the 16 real sacra's is 18.8+-4.0
 NOTCH = 0.8  # of what the corridor lacks is taken from the ala's top: more is no real ala's form
@@ -36,12 +36,12 @@ SPAN = (0.0, 1.2, 1.4, 1.8)  # mm by which what one sees through lies further ap
 # tunnels' middles (measured on the template)
 HIATUS_ASIDE = 9.0  # mm that the hiatus' apex lies behind the front of S5's end (form)
 PITCH_1_2 = 25.8  # mm, foramen S1 to S2 [M]
-PITCH_SHARE = 1.0  # of a longer way from S1 to S2 its openings are wider too (project choice)
+PITCH_SHARE = 0.7  # of a longer way from S1 to S2 its openings are wider too (project choice)
 OPEN_SHARE = 0.15  # of what a tunnel is wider, its openings are (project choice)
 MARGIN = 14.0  # mm of lateral mass beside the middle of the lower foramina at least (form)
 LEAST_ROOF = 3.5  # mm of bone behind the canal at least (form)
 LEAST_CANAL = 2.5  # mm deep at the hiatus' apex
-LEAST_HIATUS, LEAST_ABOVE = 6.0, 10.0  # mm, of the hiatus, and of its apex below foramen S3
+LEAST_HIATUS, LEAST_ABOVE = 11.0, 10.0  # mm, of the hiatus, and of its apex below foramen S3
 
 Measures = Mapping[str, float]
 
@@ -123,10 +123,16 @@ def _side(dials: Dials, measures: Measures, s: FloatArray) -> Table:
     return tuple(_row(np.maximum(row, least)) for row in side)
 
 
+def _behind(dials: Dials) -> FloatArray:
+    """mm (2,) by which the back of the ala is moved backwards: a thin ala is thin behind too, else
+    the published path would leave it in front."""
+    return np.asarray(BEHIND * np.minimum(np.array(dials.ala) - USUAL, 0.0))
+
+
 def _fronts(dials: Dials, x: FloatArray, s: FloatArray) -> tuple[Table, Table]:
     """Front and top with the fronts of body and ala moved forwards."""
     ala = np.clip((x - 20.0) / 12.0, 0.0, 1.0)[:, None]
-    ahead = AHEAD + (1.0 - BEHIND) * np.array(dials.ala)
+    ahead = AHEAD + np.array(dials.ala) - _behind(dials)
     moves = (*dials.body, 0.6 * dials.body[3], 0.0)
     body = np.interp(s, (-5.0, 2.5, 10.0, 21.0, 34.0, 70.0), moves)
     aside = np.interp(s, (3.0, 10.0, 32.0, 66.0), (*ahead, 0.5 * ahead[1], 0.0))
@@ -143,7 +149,7 @@ def _fronts(dials: Dials, x: FloatArray, s: FloatArray) -> tuple[Table, Table]:
 def _backs(dials: Dials, x: FloatArray, s: FloatArray) -> Table:
     """The dorsal surface with the backs of the alae moved backwards."""
     ala = np.interp(x, (24.0, 32.0, 42.0, 54.0), (0.0, 1.0, 1.0, 0.0))[:, None]
-    behind = BEHIND * np.array(dials.ala) - dials.forward
+    behind = _behind(dials) - dials.forward
     aside = np.interp(s, (4.0, 14.0, 30.0, 50.0), (*behind, 0.5 * behind[1], 0.0))
     return tuple(_row(row) for row in np.array(form.BACK) + ala * aside)
 
@@ -179,7 +185,7 @@ def _with_holes(parameters: Parameters, dials: Dials, measures: Measures) -> Par
         foramen_s=(dials.levels, dials.levels),
         foramen_radius=radius,
         foramen_ventral=_opened(_with_pitch(measures), wide, radius),
-        foramen_dorsal=_opened(MEAN.foramen_dorsal, wide, tuple(0.8 * r for r in radius)),
+        foramen_dorsal=_opened(MEAN.foramen_dorsal, wide, tuple(0.95 * r for r in radius)),
         foramen_dorsal_x=(behind, behind),
         foramen_dorsal_s=(dials.dorsal_levels, dials.dorsal_levels),
     )
