@@ -45,7 +45,8 @@ def write(
     folder.mkdir(exist_ok=True)
     for name, surface in surfaces().items():
         mesh = trimesh.Trimesh(change(surface.vertices), surface.faces, process=False)
-        data = mesh.export(file_type=kind)
+        with np.errstate(invalid="ignore"):
+            data = mesh.export(file_type=kind)
         data = data.encode() if isinstance(data, str) else data
         if kind == "ply":
             data = data.replace(b"comment https", f"comment {header}\ncomment https".encode(), 1)
