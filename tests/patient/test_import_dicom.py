@@ -321,7 +321,7 @@ def test_packed_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         read_series(junk)
     absent = SimpleNamespace(is_available=False)  # whatever decoders this machine has
     monkeypatch.setattr("game.patient.importing.dicom.get_decoder", lambda _: absent)
-    with pytest.raises(PatientError, match="is compressed .JPEG-LS"):
+    with pytest.raises(PatientError, match=r"is compressed \(JPEG-LS"):
         read_series(junk)
 
 
