@@ -17,7 +17,7 @@ from skimage.measure import marching_cubes
 from game.patient.errors import PatientError
 from game.patient.importing import Choices, read_segmentation
 from game.patient.importing.meshes import VOXEL_MM, loaded, read_meshes
-from game.patient.importing.names import Table
+from game.patient.importing.names import Table, name_in_words
 from game.patient.patient import Structure
 from game.patient.segmentation import Segmentation
 from pelves import NAMED, SPACING, pelvis
@@ -45,7 +45,8 @@ def write(
     folder.mkdir(exist_ok=True)
     for name, surface in surfaces().items():
         mesh = trimesh.Trimesh(change(surface.vertices), surface.faces, process=False)
-        data = mesh.export(file_type=kind)
+        with np.errstate(invalid="ignore"):
+            data = mesh.export(file_type=kind)
         data = data.encode() if isinstance(data, str) else data
         if kind == "ply":
             data = data.replace(b"comment https", f"comment {header}\ncomment https".encode(), 1)
@@ -161,6 +162,16 @@ def test_names_of_files(tmp_path: Path) -> None:
     assert "is a second sacrum" in refused(folder, LPS)
     (folder / "Sacrum 2.ply").unlink()
     assert "no hip left among its meshes" in refused(folder, LPS)
+
+
+@pytest.mark.parametrize(
+    ("name", "bone"),
+    [("07_left", "hip_left"), ("Sacrum-2", "sacrum"), ("12 Hip Bone right", "hip_right"),
+     ("left femur", "femur_left"), ("L5", "L5"), ("3_l5", "vertebrae_L5"), ("kidney_left", None),
+     ("left_right", None), ("sacrum_nerve", None), ("12", None)],
+)  # fmt: skip
+def test_words_in_a_file_name(name: str, bone: str | None) -> None:
+    assert name_in_words(Path(f"{name}.stl"), Table()) == bone
 
 
 def test_swapped_sides(tmp_path: Path) -> None:

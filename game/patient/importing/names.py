@@ -40,6 +40,8 @@ NAMES: Mapping[str, Parts] = {
     "body": (Structure.FAT,),
     "skin": (Structure.FAT,),
 }
+_WORDS = {"sacrum": "sacrum", "l5": "vertebrae_L5"}  # of a mesh file's name
+_HIP_WORDS = {"hip", "hipbone", "bone", "pelvis", "innominate", "coxa", "coxae", "os"}
 _VERTEBRA = re.compile(r"vertebrae_(C[1-7]|T\d{1,2}|L[1-6])")
 _MUSCLE = re.compile(r"(gluteus_(maximus|medius|minimus)|autochthon|iliopsoas)(_left|_right)?")
 _VESSEL = re.compile(r"(iliac_(artery|vena)(_left|_right)?|aorta|inferior_vena_cava)")
@@ -195,17 +197,19 @@ def name_of(path: Path, table: Table) -> str | None:
 
 
 def name_in_words(path: Path, table: Table) -> str | None:
-    """What a mesh file's name says: as `name_of`, else by the words in it (07_left, Sacrum-2)."""
+    """What a mesh file's name says: as `name_of`, else by the words in it (07_left, Sacrum-2). A
+    side alone is a hip bone's; a side beside a word that is not known here says nothing."""
     name = name_of(path, table)
-    words = set(re.split(r"[^a-z0-9]+", stem_of(path).lower()))
     if name is not None:
         return name
-    if "sacrum" in words:
-        return "sacrum"
-    if "l5" in words:
-        return "vertebrae_L5"
+    words = set(re.findall(r"[a-z]+\d*", stem_of(path).lower()))
+    for word, bone in _WORDS.items():
+        if words == {word}:
+            return bone
     sides = words & {"left", "right"}
-    if len(sides) == 1 and not words & {"sacroiliac", "joint"}:
-        bone = "femur" if "femur" in words else "hip"
-        return f"{bone}_{sides.pop()}"
-    return None
+    if len(sides) != 1:
+        return None
+    rest = words - sides
+    if rest == {"femur"}:
+        return f"femur_{sides.pop()}"
+    return f"hip_{sides.pop()}" if rest <= _HIP_WORDS else None
