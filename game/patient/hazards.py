@@ -91,7 +91,7 @@ def hazards_of(
     site = _site(bones, landmarks, planes, ribbon)
     calm = site if whole is None or whole is bones else _site(whole, landmarks, planes, ribbon)
     canal, foramina = tunnels(ribbon, landmarks)
-    tubes = [_thecal_sac(site, canal, landmarks), _rectum(ribbon, landmarks)]
+    tubes = [_thecal_sac(site, canal, landmarks), _rectum(site, ribbon, landmarks)]
     for number, side in enumerate(SIDES):
         own = foramina[4 * number : 4 * number + 4]
         tubes += [_root(site, region, tunnel, level, side) for level, tunnel in enumerate(own)]
@@ -217,14 +217,17 @@ def _thecal_sac(site: _Site, canal: Canal, landmarks: Mapping[str, Landmark]) ->
     return Tube("thecal_sac", line, np.minimum(radii, np.maximum(site.gap(line), 0.6)))
 
 
-def _rectum(ribbon: Ribbon, landmarks: Mapping[str, Landmark]) -> Tube:
-    """In the midline before the presacral space, from S3 down; it leaves the sacrum's curve."""
+def _rectum(site: _Site, ribbon: Ribbon, landmarks: Mapping[str, Landmark]) -> Tube:
+    """In the midline before the presacral space, from S3 down; it leaves the sacrum's curve, and
+    ends where a coccyx that curls forward comes too near."""
     rows = [float(ribbon.locate(landmarks[f"foramen_s{n}_left"].point[None])[0, 0]) for n in (3, 4)]
     t = np.arange(rows[0], min(rows[1] + 25.0, len(ribbon.curve) - 1.0), STEP_MM)
     strip = ribbon.ventral[:, np.abs(ribbon.across) <= 10.0]
     whole = np.isfinite(strip).any(axis=1)
     front = np.interp(t, np.flatnonzero(whole), np.nanmin(strip[whole], axis=1))
     line = ribbon.point(t, 0.0, np.minimum.accumulate(front) - PRESACRAL_MM - RECTUM_MM)
+    near = np.flatnonzero(site.gap(line) < RECTUM_MM)
+    line = line[: max(int(near[0]), 2)] if len(near) else line
     return Tube("rectum", line, np.full(len(line), RECTUM_MM))
 
 
