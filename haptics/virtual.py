@@ -93,6 +93,12 @@ def touch_of(rows: NDArray[np.float64]) -> Touch:
     )
 
 
+def rumble_of(touch: Touch) -> tuple[float, float]:
+    """How hard a gamepad's strong and its weak motor shall run, 0 to 1: a crack kicks, resistance
+    hums, louder while the tip scrapes on. A pad cannot push back."""
+    return touch.cracks, 0.5 * touch.resists + 0.5 * touch.scrapes
+
+
 def _share(value: float, half: float) -> float:
     return value / (value + half)
 

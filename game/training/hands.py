@@ -40,6 +40,7 @@ from haptics.virtual import (
     at_rest,
     mouse_ticks,
     reaimed,
+    rumble_of,
     scripted_ticks,
     touch_of,
 )
@@ -228,6 +229,11 @@ class HeldHand(Protocol):
     @property
     def touch(self) -> Touch:
         """What the last tick was like, for a sound and a rumble."""
+
+    @property
+    def rumble(self) -> tuple[float, float]:
+        """How hard a gamepad's strong and weak motor shall run, 0 to 1."""
+        return rumble_of(self.touch)
 
     @property
     def says(self) -> str:
