@@ -48,7 +48,7 @@ KEYS = (
     ("right drag", "aim (shift: fine)"),
     ("wheel E D", "advance, withdraw (shift: fine)"),
     ("G", "take hold, let go"),
-    ("W  K", "turn the shaft, tap with the mallet"),
+    ("W  K", "turn the shaft, mallet tap"),
     ("S  C", "stylet, syringe"),
     ("M  V  B", "mix, push (shift: slow), release"),
     ("R", "remove the cannula"),
