@@ -2,6 +2,7 @@
 
     device      what a haptic device is, and the limits of those that exist
     tissue      the force law, layer by layer, and the fields it is read from
+    law         its parameters, with what differs among people
     memory      what a cannula remembers between two ticks
     insertion   the cannula as a proxy that only advances by overcoming resistance
     resume      a cannula taken up where it lies

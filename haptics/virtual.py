@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from haptics.device import Vector
 from haptics.insertion import BREACHED, PUNCTURED
+from haptics.law import TissueLaw
 from haptics.memory import FREE, IN_BONE, PIVOT, SOFT, STAGE, TAPPED, TIP
 from haptics.servo import (
     POSE,
@@ -39,7 +40,7 @@ from haptics.servo import (
     TURN,
     tick,
 )
-from haptics.tissue import Instrument, TissueField, TissueLaw
+from haptics.tissue import Instrument, TissueField
 
 BRACED = 300.0  # arm and trunk against a relaxed hand; a project choice
 MASS = BRACED * 0.1e-3  # N s2/mm: 0.1 kg, facts/haptics.md

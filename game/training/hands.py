@@ -24,12 +24,7 @@ from haptics.insertion import BREACHED, ENTERED_SKIN, LEFT_BODY, PUNCTURED
 from haptics.memory import CONTACT, SOFT, Insertion, fresh, insertion_of
 from haptics.resume import gripped_anew, resumed
 from haptics.servo import ROW_AXIAL, ROW_AXIS, ROW_BROKEN, ROW_EVENTS, ROW_GAVE, ROW_LAYER, ROW_TIP
-from haptics.tissue import (
-    DIAMOND,
-    OPEN,
-    Instrument,
-    Layer,
-)
+from haptics.tissue import DIAMOND, OPEN, Instrument, Layer
 from haptics.virtual import (
     SILENT,
     TAP_MJ,

@@ -16,7 +16,8 @@ from game.simulation.control import ServoReport
 from game.simulation.state import ServoView
 from game.training.hands import Asked, Hand, MouseHand, take_up
 from game.training.tissue import Tissue, tissue_field, tissue_law, tissue_of
-from haptics.tissue import BEVEL, DIAMOND, OPEN, Layer, TissueLaw
+from haptics.law import TissueLaw
+from haptics.tissue import BEVEL, DIAMOND, OPEN, Layer
 
 TRAY = ServoView(
     tip=(0.0, 0.0, 0.0),
