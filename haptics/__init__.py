@@ -2,9 +2,12 @@
 
     device      what a haptic device is, and the limits of those that exist
     tissue      the force law, layer by layer, and the fields it is read from
+    law         its parameters, with what differs among people
+    memory      what a cannula remembers between two ticks
     insertion   the cannula as a proxy that only advances by overcoming resistance
+    resume      a cannula taken up where it lies
     servo       one pure 1 kHz tick, and batches of it
-    virtual     hands without a device: scripted, and the mouse's
+    virtual     hands without a device: scripted, and the mouse's; what to hear and to shake
     safety      what a device may be told to do with a force
     coupling    a device's hand and the cannula: the tick with a device
     phantom     3D Systems devices; callback and hdapi are its C function and its C library

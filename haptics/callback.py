@@ -18,6 +18,7 @@ from numba.extending import intrinsic
 from haptics.coupling import P_FLAGS, PUBLISHED, SESSION, Coupling, serve
 from haptics.hdapi import BUTTONS as HD_BUTTONS
 from haptics.hdapi import FORCE, POSITION, TRANSFORM, VELOCITY, Calls
+from haptics.law import TissueLaw
 from haptics.memory import SIZE as CANNULA
 from haptics.phantom import (
     BUTTONS,
@@ -39,7 +40,7 @@ from haptics.recorder import LINE, SECONDS, Ring
 from haptics.recorder import TICKS as RING_TICKS
 from haptics.safety import IN_AT, IN_ERROR, IN_SPEED, IN_TIME, INPUT, SIZE, Limits
 from haptics.servo import ROW
-from haptics.tissue import TissueField, TissueLaw
+from haptics.tissue import TissueField
 
 MONOTONIC = 1  # Linux' CLOCK_MONOTONIC
 

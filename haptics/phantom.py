@@ -30,11 +30,12 @@ from haptics.device import (
     Report,
 )
 from haptics.hdapi import DeviceError, bound, driver, error_code, opened, quiet, said
+from haptics.law import TissueLaw
 from haptics.memory import fresh
 from haptics.recorder import Ring, empty_ring, write_out
 from haptics.safety import DISARM, FAULT, IN_TIME, INPUT, MODE, Fault, Mode, disarmed, limits_of
 from haptics.servo import ROW
-from haptics.tissue import TissueField, TissueLaw
+from haptics.tissue import TissueField
 
 log = logging.getLogger(__name__)
 

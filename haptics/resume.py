@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from haptics.device import Vector
 from haptics.insertion import EPSILON, STEP_MM, STICK_TICKS, grip_at, skin_behind
+from haptics.law import TissueLaw
 from haptics.memory import (
     AXIS,
     BONE_MM,
@@ -26,7 +27,7 @@ from haptics.memory import (
     WALL,
     fresh,
 )
-from haptics.tissue import CEMENT, CORTEX, TissueField, TissueLaw, layer_at
+from haptics.tissue import CEMENT, CORTEX, TissueField, layer_at
 
 LONGEST_MM = 200.0  # no cannula is longer
 

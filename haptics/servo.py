@@ -17,6 +17,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from haptics.insertion import push, tap, touch, turn
+from haptics.law import TissueLaw
 from haptics.memory import (
     AXIS,
     BONE_MM,
@@ -33,7 +34,7 @@ from haptics.memory import (
     TIP,
     TURNING,
 )
-from haptics.tissue import Instrument, TissueField, TissueLaw, lateral_stiffness
+from haptics.tissue import Instrument, TissueField, lateral_stiffness
 
 TICK_S = 0.001  # 1 kHz, what haptic devices of this class are served at
 

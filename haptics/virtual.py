@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from haptics.device import Vector
 from haptics.insertion import BREACHED, PUNCTURED
+from haptics.law import TissueLaw
 from haptics.memory import FREE, IN_BONE, PIVOT, SOFT, STAGE, TAPPED, TIP
 from haptics.servo import (
     POSE,
@@ -39,7 +40,7 @@ from haptics.servo import (
     TURN,
     tick,
 )
-from haptics.tissue import Instrument, TissueField, TissueLaw
+from haptics.tissue import Instrument, TissueField
 
 BRACED = 300.0  # arm and trunk against a relaxed hand; a project choice
 MASS = BRACED * 0.1e-3  # N s2/mm: 0.1 kg, facts/haptics.md
@@ -91,6 +92,12 @@ def touch_of(rows: NDArray[np.float64]) -> Touch:
         _share(power, HALF_MW) if rows[-1, ROW_STAGE] >= SOFT else 0.0,
         _share(float(rows[gave, ROW_BROKEN].max()), HALF_N) if gave.any() else 0.0,
     )
+
+
+def rumble_of(touch: Touch) -> tuple[float, float]:
+    """How hard a gamepad's strong and its weak motor shall run, 0 to 1: a crack kicks, resistance
+    hums, louder while the tip scrapes on. A pad cannot push back."""
+    return touch.cracks, 0.5 * touch.resists + 0.5 * touch.scrapes
 
 
 def _share(value: float, half: float) -> float:

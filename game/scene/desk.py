@@ -31,6 +31,7 @@ from game.training.plan import stored_position
 
 INJECT_UL_S, SLOW_UL_S, RELEASE_UL_S = 100, 30, -200  # plunger speeds: project choices
 AIM_DEG, FINE_AIM_DEG = 0.2, 0.04  # per canvas unit of a drag: project choices
+PUSH_CLICKS_S, LEAN_DEG_S = 8.0, 20.0  # of a key or gamepad held: project choices
 FULL = 100  # percent of the C-arm's speed
 PICTURE_PIXELS = 512
 ZOOM = 0.9
@@ -45,9 +46,9 @@ KEYS = (
     ("T  Tab", "take a cannula, other side"),
     ("left drag", "tip over the skin"),
     ("right drag", "aim (shift: fine)"),
-    ("wheel", "advance, withdraw (shift: fine)"),
+    ("wheel E D", "advance, withdraw (shift: fine)"),
     ("G", "take hold, let go"),
-    ("W  K", "turn the shaft, tap with the mallet"),
+    ("W  K", "turn the shaft, mallet tap"),
     ("S  C", "stylet, syringe"),
     ("M  V  B", "mix, push (shift: slow), release"),
     ("R", "remove the cannula"),
@@ -64,13 +65,23 @@ BUTTONS: dict[str, Dragging] = {"mouse1": "tip", "mouse3": "aim", "mouse2": "wal
 
 
 @dataclass(frozen=True)
+class Pad:
+    """A gamepad's triggers and left stick, -1 to 1: `push` (the right trigger less the left) and
+    `lean` (to the right, up)."""
+
+    push: float = 0.0
+    lean: Place = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
 class Inputs:
-    """One frame: keys and buttons `held` now, those `pressed` since the last frame in order, and
-    where the mouse is on the canvas (None outside the window)."""
+    """One frame: keys and buttons `held` now, those `pressed` since the last frame in order, where
+    the mouse is on the canvas (None outside the window), and the gamepad."""
 
     held: frozenset[str] = frozenset()
     pressed: tuple[str, ...] = ()
     mouse: Place | None = None
+    pad: Pad = Pad()
 
 
 @dataclass(frozen=True)
@@ -93,7 +104,8 @@ class Wish:
 
     `clicks` of the wheel; whether the hand is `turning` the shaft; `taps` of the mallet; `skin` a
     place on the stage (fractions) where the tip shall be; `aim` a change of the two angles, degrees
-    (cranial, left); `keep` the picture for reference."""
+    (cranial, left); `keep` the picture for reference; `push` and `lean` as long as they last, -1 to
+    1, which `flowing` turns into clicks and angles."""
 
     actions: tuple[Action, ...] = ()
     drive: Drive = (0, 0, 0, 0, 0)
@@ -106,6 +118,8 @@ class Wish:
     fast: bool = False
     turning: bool = False
     taps: int = 0
+    push: float = 0.0
+    lean: Place = (0.0, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,13 +133,34 @@ class Around:
 
 def read(around: Around, desk: Desk, inputs: Inputs) -> tuple[Desk, Wish]:
     """The desk after one frame of input, and what it asks of the simulation."""
-    wish = _held(inputs.held)
+    desk, wish = _leant(around, desk, _held(inputs.held), inputs)
     for key in inputs.pressed:
         desk, wish = _pressed(around, desk, wish, key, inputs)
     desk, wish = _dragged(desk, wish, inputs)
-    busy = wish.actions or wish.clicks or wish.pedal or wish.plunger or any(wish.drive)
+    busy = wish.actions or wish.clicks or wish.push or wish.pedal or wish.plunger or any(wish.drive)
     fast = "f" in inputs.held and not busy and desk.dragging is None
     return replace(desk, mouse=inputs.mouse), replace(wish, fast=fast and _quiet(around.state))
+
+
+def _leant(around: Around, desk: Desk, wish: Wish, inputs: Inputs) -> tuple[Desk, Wish]:
+    """Keys and gamepad push and lean as long as they are held; a hand that does has taken hold."""
+    keys = ("e" in inputs.held) - ("d" in inputs.held)
+    push = max(-1.0, min(1.0, inputs.pad.push + keys))
+    if not _in_reach(around, desk) or not (push or any(inputs.pad.lean)):
+        return desk, wish
+    return replace(desk, hand_on=True), replace(wish, push=push, lean=inputs.pad.lean)
+
+
+def flowing(wish: Wish, elapsed: float) -> Wish:
+    """What pushing and leaning come to in so many seconds, as clicks and angles."""
+    across, up = wish.lean
+    cranial, left = wish.aim
+    by = LEAN_DEG_S * elapsed
+    return replace(
+        wish,
+        clicks=wish.clicks + PUSH_CLICKS_S * elapsed * wish.push,
+        aim=(cranial - by * up, left + by * across),
+    )
 
 
 def _quiet(state: State) -> bool:

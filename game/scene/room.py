@@ -34,6 +34,7 @@ from game.scene.body import Body
 from game.scene.camera import Camera, overview
 from game.scene.compute import Compute
 from game.scene.desk import KEYS, Inputs, Wish
+from game.scene.gamepad import Gamepad, first_gamepad
 from game.scene.gantry import DETECTOR_AT, ONLOOKER, OVERVIEWER, Gantry
 from game.scene.hud import Hud, font
 from game.scene.instruments import Instruments
@@ -95,7 +96,7 @@ def open_room(
         with Compute(case) as compute:
             publish = _publisher(compute)
             sitting = Sitting(case, patient_path, compute.solve, publish, hold)
-            keyboard = Keyboard(base)
+            keyboard = Keyboard(base, first_gamepad(base))
             compute.warm_up(sitting.state)
             kept = Kept()
             with kept:
@@ -145,6 +146,7 @@ def run(room: Room, keyboard: Keyboard, status_to: TextIO | None, keep: Path | N
     while not (room.sitting.over or keyboard.closed):
         now = time.perf_counter()
         room.frame(now - before)
+        keyboard.gamepad.rumble(*room.sitting.rumble)
         before = now
         if status_to is not None and now - told >= STATUS_S:
             told = now
@@ -268,11 +270,11 @@ class Hands(Protocol):
 
 
 class Keyboard:
-    """Keys and mouse of Panda3D's window, collected until a frame asks for them; `closed` once the
-    window shall close."""
+    """Keys, mouse and gamepad of Panda3D's window, collected until a frame asks for them; `closed`
+    once the window shall close."""
 
-    def __init__(self, base: Any) -> None:
-        self._base = base
+    def __init__(self, base: Any, gamepad: Gamepad) -> None:
+        self._base, self.gamepad = base, gamepad
         self.closed = False
         base.win.setCloseRequestEvent("close-window")
         base.accept("close-window", self._close)
@@ -290,7 +292,8 @@ class Keyboard:
         pressed, self._pressed = tuple(self._pressed), []
         pointer = self._base.win.getPointer(0)
         mouse = window.canvas_from_pixel(pointer.getX(), pointer.getY())
-        return Inputs(frozenset(self._held), pressed, mouse)
+        pad, held, more = self.gamepad.poll()
+        return Inputs(frozenset(self._held) | held, pressed + more, mouse, pad)
 
     def _down(self, key: str) -> None:
         self._pressed.append(key)

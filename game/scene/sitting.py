@@ -16,7 +16,7 @@ from game.patient.patient import Side
 from game.records.album import Album
 from game.records.session import Recorder, Session, header_for
 from game.scene.camera import Camera
-from game.scene.desk import Around, Desk, Inputs, Wish, read
+from game.scene.desk import Around, Desk, Inputs, Wish, flowing, read
 from game.scene.guide import Memory, hint
 from game.scene.layout import STAGE
 from game.scene.pacing import Pacer
@@ -85,6 +85,11 @@ class Sitting:
         return self._aim
 
     @property
+    def rumble(self) -> tuple[float, float]:
+        """How hard a gamepad's strong and weak motor shall run, 0 to 1."""
+        return (0.0, 0.0) if self._hand is None or not self.desk.hand_on else self._hand.rumble
+
+    @property
     def hint(self) -> str:
         """What comes next, or what finishing asks."""
         if self.desk.asking:
@@ -96,6 +101,7 @@ class Sitting:
         the pose of the picture on the live monitor. Returns what the inputs asked for."""
         side = self.desk.side
         self.desk, wish = read(Around(self.case, self.state, shown), self.desk, inputs)
+        wish = flowing(wish, elapsed)
         self._hold(side)
         self._move_hand(wish)
         ticks, self.pacer = self.pacer.frame(elapsed, wish.fast)

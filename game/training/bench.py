@@ -108,8 +108,8 @@ def haptics(case: Case, library: Path | None = None) -> list[Row]:
 def kernel_ticks(hand: Hand) -> Row:
     """The same push by the kernel alone, KERNEL_TICKS at a time, in time of the processor, which
     other work on the machine stretches less."""
-    times: list[float] = []
     grip, push = hand.grip, hand.push
+    times: list[float] = []
     memory, own = grip.memory, grip.hand
     while push is not None and not own.arrived and len(times) < MOST_BATCHES:
         used = thread_time()

@@ -24,12 +24,7 @@ from haptics.insertion import BREACHED, ENTERED_SKIN, LEFT_BODY, PUNCTURED
 from haptics.memory import CONTACT, SOFT, Insertion, fresh, insertion_of
 from haptics.resume import gripped_anew, resumed
 from haptics.servo import ROW_AXIAL, ROW_AXIS, ROW_BROKEN, ROW_EVENTS, ROW_GAVE, ROW_LAYER, ROW_TIP
-from haptics.tissue import (
-    DIAMOND,
-    OPEN,
-    Instrument,
-    Layer,
-)
+from haptics.tissue import DIAMOND, OPEN, Instrument, Layer
 from haptics.virtual import (
     SILENT,
     TAP_MJ,
@@ -40,6 +35,7 @@ from haptics.virtual import (
     at_rest,
     mouse_ticks,
     reaimed,
+    rumble_of,
     scripted_ticks,
     touch_of,
 )
@@ -228,6 +224,11 @@ class HeldHand(Protocol):
     @property
     def touch(self) -> Touch:
         """What the last tick was like, for a sound and a rumble."""
+
+    @property
+    def rumble(self) -> tuple[float, float]:
+        """How hard a gamepad's strong and weak motor shall run, 0 to 1."""
+        return rumble_of(self.touch)
 
     @property
     def says(self) -> str:

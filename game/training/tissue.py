@@ -12,15 +12,8 @@ from numpy.typing import NDArray
 
 from game.data import data_folder
 from game.patient.patient import Patient, Structure
-from haptics.tissue import (
-    Layer,
-    Table,
-    TissueField,
-    TissueLaw,
-    drawn_law,
-    law_from_table,
-    layer_table,
-)
+from haptics.law import Table, TissueLaw, drawn_law, law_from_table
+from haptics.tissue import Layer, TissueField, layer_table
 
 SI_JOINT_MM = 4.0  # facts/anatomy.md: the joint's space is 2-4 mm (unverified there)
 

@@ -18,10 +18,11 @@ from tissue_blocks import TABLE, TOOL
 
 from haptics.device import TOUCH
 from haptics.insertion import BREACHED, PUNCTURED
+from haptics.law import drawn_law
 from haptics.memory import fresh
 from haptics.safety import HALF_N
 from haptics.servo import ROW_AXIAL, ROW_BROKEN, ROW_EVENTS
-from haptics.tissue import Layer, TissueField, drawn_law, layer_table
+from haptics.tissue import Layer, TissueField, layer_table
 from haptics.virtual import Push, at_rest, scripted_ticks
 
 PATIENTS = 200

@@ -8,7 +8,8 @@ from math import exp, hypot, inf, log, pi
 
 import numpy as np
 
-from haptics.tissue import BEVEL, OPEN, Instrument, Layer, TissueField, TissueLaw
+from haptics.law import TissueLaw
+from haptics.tissue import BEVEL, OPEN, Instrument, Layer, TissueField
 
 BONY = (Layer.CORTEX, Layer.CANCELLOUS, Layer.BONE, Layer.CEMENT)
 STEP, STEPS, HALVINGS, RELAX, TURN, TINY = 0.05, 40, 6, 10.0, 0.02, 1e-12
@@ -191,6 +192,8 @@ class PlainCannula:
 
     def marrow_density(self) -> float:
         deep = -blend(self.tissue.distance, self.bone_index(self.tip), inf)
+        if deep > 4.0:
+            return self.density_at(self.tip)
         thick = blend(self.tissue.cortex, self.bone_index(self.tip), 0.0)
         lack = thick + self.tissue.body_spacing - deep
         if deep < 0 or lack <= 0:

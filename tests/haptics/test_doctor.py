@@ -44,6 +44,14 @@ def test_a_device_that_refuses(built: Built) -> None:
         assert "0x301" in str(found["device"]["say"])
 
 
+def test_a_licence_that_is_missing(built: Built) -> None:
+    with device_running(built) as device:
+        device.put("error", 0x600)
+        _, found = doctor("--library", str(built.library))
+        assert not found["device"]["there"]
+        assert "invalid licence" in str(found["device"]["say"])
+
+
 def test_a_driver_that_is_not_there() -> None:
     _, found = doctor("--library", str(Path("nowhere") / "libHD.so"))
     assert not found["driver"]["there"]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tissue_blocks import TABLE, TOOL, block, law, straight_down
 
 from haptics.insertion import BREACHED, PUNCTURED
+from haptics.law import drawn_law, law_from_table
 from haptics.memory import BONE_MM, DEPTH, GRIP, LAYER, SOFT_MM, TAPPED, fresh, insertion_of
 from haptics.resume import gripped_anew
 from haptics.servo import (
@@ -25,7 +26,7 @@ from haptics.servo import (
     TURN,
     run_ticks,
 )
-from haptics.tissue import BEVEL, OPEN, Instrument, Layer, TissueField, drawn_law, law_from_table
+from haptics.tissue import BEVEL, OPEN, Instrument, Layer, TissueField
 
 LAW = law()
 DENSITY = 0.131 + 0.00107 * 200.0  # of the block's 200 HU

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tissue_blocks import BONE_TOP, TABLE, TOOL, block, law
 
+from haptics.law import law_from_table
 from haptics.tissue import (
     Layer,
     bone_force,
     density_at,
     interpolated,
-    law_from_table,
     layer_at,
     stretch_at,
     stretch_force,

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from haptics.law import TissueLaw, law_from_table
 from haptics.servo import POSE
-from haptics.tissue import Instrument, Layer, TissueField, TissueLaw, law_from_table, layer_table
+from haptics.tissue import Instrument, Layer, TissueField, layer_table
 
 BONE_TOP, BONE_BOTTOM = -30.0, -60.0
 SKIN_MM, FAT_MM = 4.0, 6.0

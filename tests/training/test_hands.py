@@ -10,12 +10,14 @@ import pytest
 from blocks import block_patient
 from game.geometry.grid import Point
 from game.patient.patient import Structure
+from game.patient.traits import Traits
 from game.simulation.clock import TICK
 from game.simulation.control import ServoReport
 from game.simulation.state import ServoView
 from game.training.hands import Asked, Hand, MouseHand, take_up
-from game.training.tissue import Tissue, tissue_field, tissue_law
-from haptics.tissue import Layer, TissueLaw
+from game.training.tissue import Tissue, tissue_field, tissue_law, tissue_of
+from haptics.law import TissueLaw
+from haptics.tissue import BEVEL, DIAMOND, OPEN, Layer
 
 TRAY = ServoView(
     tip=(0.0, 0.0, 0.0),
@@ -190,3 +192,62 @@ def test_the_mouse_drags_aims_and_pushes(tissue: Tissue) -> None:
     hand, report = turned(hand.aimed((0.0, -1.0, 0.0)), 30)
     assert report.direction == pytest.approx(locked, abs=1e-12)
     assert 0.0 <= hand.grip.resistance <= 1.0
+
+
+def test_people_have_their_own_tissue_and_the_template_the_tables() -> None:
+    patient = block_patient()
+    drawn = [tissue_of(replace(patient, traits=Traits(seed=seed))).law for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert tissue_of(replace(patient, traits=Traits(template=True))).law == tissue_law()
+    thicker = replace(patient, traits=None, cortex=patient.cortex + np.float32(0.1))
+    assert tissue_of(replace(patient, traits=None)).law != tissue_of(thicker).law
+
+
+def test_cartilage_lies_where_sacrum_and_hip_are_as_near_as_in_the_joint() -> None:
+    """The boxes' sides face the hips across a gap; nothing else is near both."""
+    patient, over = block_patient(), tissue_field(block_patient()).over
+    x = patient.bone.axes()[0][:, None, None] * np.ones(over.shape)
+    hips = np.minimum(patient.hip_distance["left"], patient.hip_distance["right"])
+    between = (patient.sacrum_distance > 0) & (hips > 0)
+    near = between & (patient.sacrum_distance + hips < 4.0)
+    assert np.array_equal(over == Layer.CARTILAGE, near)
+    assert not over[~near].any()
+    assert np.abs(x[near]).min() > 49.0
+
+
+def test_a_stylet_that_is_out_leaves_an_open_rim(tissue: Tissue) -> None:
+    hand = placed(tissue)
+    out = hand.told(replace(TRAY, stylet=False, bore=2.39))
+    assert (out.grip.tool.tip, out.grip.tool.bore) == (OPEN, 1.195)
+    again = out.told(replace(TRAY, bore=2.39))
+    assert again.grip.tool.tip == DIAMOND
+    assert take_up(tissue, TRAY, BEVEL).tool.tip == BEVEL
+
+
+def test_set_cement_about_a_shaft_holds_it_until_it_is_turned(tissue: Tissue) -> None:
+    """20 mm in bone, the last 8 of them in cement: drawn by force, more easily while turning."""
+    hand, reports, time = run(placed(tissue).advance_to(ABOVE_SKIN + 20.0))
+    grid, tip = block_patient().bone, np.array(reports[-1].tip)
+    inside = np.array([tip - far * OBLIQUE for far in np.arange(0.0, 8.0, 0.2)])
+    index = np.unique(np.rint(grid.index_from_point(inside)).astype(int), axis=0)
+    voxels = np.ravel_multi_index(tuple(index.T), grid.shape)
+    view = replace(TRAY, set_cement=voxels, in_tissue=True)
+    held = hand.told(view)
+    assert held.told(view) is held
+    most = {}
+    for name, start, turning in (("free", hand, 0.0), ("held", held, 0.0), ("turned", held, 6.0)):
+        _, drawn, _ = run(start.withdraw_to(ABOVE_SKIN + 5.0, turning=turning), time)
+        most[name] = -min(report.peak_force for report in drawn)
+    bond = 0.5 * 2.0 * np.pi * 1.525 * 8.0 * 0.6
+    assert most["held"] > most["free"] + 0.7 * bond
+    assert most["turned"] < 0.5 * most["held"]
+
+
+def test_a_mouses_hand_turns_and_taps(tissue: Tissue) -> None:
+    hand = MouseHand(take_up(tissue, TRAY)).dragged((20.0, 61.0, -40.0)).aimed((0.0, -1.0, 0.0))
+    hand, report = turned(hand, 180, 0.12)
+    before = report.tip[1]
+    hand, report = hand.tick(181 * TICK, Asked(taps=1, turning=True))
+    assert 1.0 < before - report.tip[1] < 10.5
+    hand, report = turned(hand, 30)
+    assert abs(before - report.tip[1]) > 1.0
