@@ -35,7 +35,7 @@ SUMS_IN_ANY_ORDER = {"reassoc", "contract", "nnan", "nsz"}
 
 
 NONE = np.float32(0)
-SWAPPED = 0.12  # voxels of any one material, though another make up for it; project choice
+SWAPPED = 0.2  # voxels of any one material, though another make up for it; project choice
 # Optical depth of 1 mm of bone, soft tissue and fat at 60 keV (facts/fluoroscopy.md).
 DEPTH = (0.3148 * 0.192, 0.2048 * 0.106, 0.1974 * 0.095)
 _16 = np.int32(16)
