@@ -137,8 +137,8 @@ def test_pixels_told_by_their_neighbours(
     pose: tuple[float, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Grainy bone in soft tissue in air, as if every pixel had been traced: bone, and soft tissue
-    with fat, to 0.5 % of their peaks (RMS), the depth to 0.5 % (RMS); where soft tissue and fat make
-    up for each other 0.04 g/cm2 of either may be the other's. A ball's chords still to 0.5 %."""
+    with fat, to 0.5 % of their peaks (RMS), the depth to 0.5 % (RMS); where soft tissue and fat
+    make up for each other 0.04 g/cm2 of either may be the other's. A ball's chords: 0.5 %."""
     hounsfield = ball(800.0, 20.0, 22.0, (4.0, -3.0, 2.0)).astype(float)
     grain = np.random.default_rng(2).normal(0.0, 20.0, hounsfield.shape)
     hounsfield = np.where(ball(1.0, 0.0, 44.0) > 0, hounsfield + grain, -1000.0).astype(np.int16)
