@@ -125,9 +125,9 @@ def noise() -> float:
     grams = np.zeros((5, 256, 256), np.float32)
     grams[Material.SOFT] = 21.2
     doses, variances = (1.0, 2.0, 4.0, 8.0), []
-    for mas in doses:
+    for number, mas in enumerate(doses):
         mean, variance = transmitted(AreaDensities(grams), 80.0, mas)
-        random = np.random.default_rng((1, 2))
+        random = np.random.default_rng((1, number))
         pulse = detected(mean, variance, grams[Material.SOFT], 0.6, 80.0, random)
         variances.append(float(pulse[64:-64, 64:-64].var()))
     kerma = np.array(doses) * air_kerma(fluence(80.0, SOURCE_TO_DETECTOR_MM))
