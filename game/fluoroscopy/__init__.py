@@ -3,6 +3,7 @@
 joseph       line integrals through the patient, by material
 projector    area densities per pose, kept for the last few poses
 instruments  exact chords of the cannulas
+hand         the operator's hand, where it is on a cannula
 cement       cement voxels laid on the detector, volume kept
 spectrum     polychromatic attenuation
 field        heel, inverse square, collimation
@@ -11,4 +12,6 @@ detector     grid, blur, noise of the pulse
 blur         the Gaussians of detector and display
 display      logarithm, window and level, orientation, side markers
 render       all of it in order
+evidence     by what a picture shows that its view is true
+dicom        a picture as a DICOM file
 """

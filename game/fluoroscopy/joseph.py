@@ -35,6 +35,7 @@ SUMS_IN_ANY_ORDER = {"reassoc", "contract", "nnan", "nsz"}
 
 
 NONE = np.float32(0)
+SWAPPED = 0.2  # voxels of any one material, though another make up for it; project choice
 # Optical depth of 1 mm of bone, soft tissue and fat at 60 keV (facts/fluoroscopy.md).
 DEPTH = (0.3148 * 0.192, 0.2048 * 0.106, 0.1974 * 0.095)
 _16 = np.int32(16)
@@ -214,6 +215,8 @@ def _between(out, row, column, down, across, tolerance):  # type: ignore[no-unty
             out[material, row - down, column - across] + out[material, row + down, column + across]
         )
         outer = out[material, first_row, first_column] + out[material, last_row, last_column]
+        if abs(inner - outer) > 16.0 * SWAPPED:
+            return False
         bent += DEPTH[material] * (inner - outer)
         out[material, row, column] = 0.5625 * inner - 0.0625 * outer
     return abs(bent) <= 16.0 * tolerance

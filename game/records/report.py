@@ -198,6 +198,13 @@ def _counts(card: Scorecard) -> str:
         ("Exposures", str(counts.exposures)),
         ("Fluoroscopy", _number(counts.fluoroscopy_s, "s")),
         ("Air kerma at the reference point", _number(counts.kerma_mgy, "mGy", 2)),
+        ("Kerma-area product", _number(counts.kap_gycm2, "Gy cm²", 3)),
+        ("Operator's hand, scatter", _number(counts.hand_mgy, "mGy", 3)),
+        (
+            "Operator's hand, primary beam",
+            f"{_number(counts.hand_primary_mgy, 'mGy', 3)} in {counts.hand_pulses} pulses",
+        ),
+        ("Operator's eye, scatter", _number(counts.eye_mgy, "mGy", 4)),
         ("Cement mixed at", "–" if counts.mixed_s is None else _clock(counts.mixed_s)),
         ("Cement in bone", _number(counts.filled_ml, "mL", 2)),
         ("Cement left in the cannulas", _number(counts.bore_ml, "mL", 2)),

@@ -9,6 +9,8 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
+from game.fluoroscopy.detector import PANEL, Detector
+from game.fluoroscopy.display import MONITOR, Display
 from game.fluoroscopy.projector import Projector
 from game.fluoroscopy.render import Picture, render
 from game.simulation.case import Case
@@ -29,6 +31,7 @@ class Compute:
         self._asked: tuple[Cement, Injection] | None = None
         self._solving: Future[Cement] | None = None
         self.dropped = 0
+        self._look: tuple[Display, Detector] = MONITOR, PANEL
 
     def __enter__(self) -> Compute:
         return self
@@ -45,6 +48,11 @@ class Compute:
         again, and is told, at that picture."""
         self._pool.submit(self._draw, state, True)
         self._pool.submit(self._draw, state, False)
+
+    def look(self, display: Display, frames: int) -> bool:
+        """How the monitor shows the pictures to come; whether that is new."""
+        before, self._look = self._look, (display, Detector(frames=frames))
+        return before != self._look
 
     def want(self, state: State) -> None:
         """Ask for the picture that `state` holds; one that still waits to be begun is dropped."""
@@ -88,4 +96,5 @@ class Compute:
     def _draw(self, state: State, coarse: bool) -> Picture:
         if self._projector is None:
             self._projector = Projector(self._case.patient, parallel=True)
-        return render(self._case, state, self._projector, coarse=coarse)
+        display, detector = self._look
+        return render(self._case, state, self._projector, 512, display, detector, coarse)

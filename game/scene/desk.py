@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from math import cos
+from typing import Literal, TypeVar
 
 from game.devices.carm import CArmPose, Drive
+from game.devices.tube import COLLIMATION, PULSE_RATES, Field
+from game.fluoroscopy.display import MONITOR, Display
 from game.patient.patient import Side
 from game.scene.camera import Camera
 from game.scene.layout import LIVE, STAGE
 from game.simulation.case import Case
 from game.simulation.control import (
     Action,
+    Collimate,
     Connect,
     Expose,
     Finish,
@@ -24,6 +28,9 @@ from game.simulation.control import (
     MoveStylet,
     Recall,
     RemoveCannula,
+    SetPulseRate,
+    Stand,
+    Store,
     TakeCannula,
 )
 from game.simulation.state import State
@@ -35,23 +42,30 @@ PUSH_CLICKS_S, LEAN_DEG_S = 8.0, 20.0  # of a key or gamepad held: project choic
 FULL = 100  # percent of the C-arm's speed
 PICTURE_PIXELS = 512
 ZOOM = 0.9
+PEDALS: dict[str, Literal["ap", "lateral"]] = {",": "ap", ".": "lateral"}
+NARROWER, MAGNIFICATIONS, AVERAGES = 0.1, (1.0, 1.5, 2.0, 3.0), (1, 2, 4, 8)
 RECALLS: dict[str, Literal["ap", "lateral", "oblique-left", "oblique-right"]] = {
     "1": "ap", "2": "lateral", "3": "oblique-left", "4": "oblique-right",
 }  # fmt: skip
 
+T = TypeVar("T")
+
 KEYS = (
-    ("1 2 3 4", "AP, lateral, obliques L and R"),
+    ("1 2 3 4", "AP, lat., obliques (shift: store)"),
+    (", .", "AP pedal, lateral pedal"),
+    ("[ ] - =", "collimate, magnify"),
+    ("I J O N", "invert, flip, rotate, average"),
+    ("Y H", "pulse rate, stand across"),
     ("arrows", "turn the C-arm (shift: slide it)"),
     ("X, space", "one picture, fluoroscopy"),
     ("T  Tab", "take a cannula, other side"),
     ("left drag", "tip over the skin"),
     ("right drag", "aim (shift: fine)"),
     ("wheel E D", "advance, withdraw (shift: fine)"),
-    ("G", "take hold, let go"),
     ("W  K", "turn the shaft, mallet tap"),
     ("S  C", "stylet, syringe"),
     ("M  V  B", "mix, push (shift: slow), release"),
-    ("R", "remove the cannula"),
+    ("G  R", "hold or let go, remove"),
     ("F", "let time pass, 20x"),
     ("click, P", "mark the entry on the picture"),
     ("Z  U", "keep picture, see through skin"),
@@ -87,7 +101,8 @@ class Inputs:
 @dataclass(frozen=True)
 class Desk:
     """What the person's side remembers: the side at work, whether the hand is on the cannula,
-    whether finishing was asked for once, whether the skin is clear, the onlooker, the drag."""
+    whether finishing was asked for once, whether the skin is clear, the onlooker, the drag, how the
+    monitor shows pictures and how many pulses it averages."""
 
     side: Side
     camera: Camera
@@ -96,6 +111,8 @@ class Desk:
     clear: bool = False
     dragging: Dragging | None = None
     mouse: Place | None = None
+    display: Display = MONITOR
+    frames: int = 1
 
 
 @dataclass(frozen=True)
@@ -133,7 +150,8 @@ class Around:
 
 def read(around: Around, desk: Desk, inputs: Inputs) -> tuple[Desk, Wish]:
     """The desk after one frame of input, and what it asks of the simulation."""
-    desk, wish = _leant(around, desk, _held(inputs.held), inputs)
+    wish = _pedalled(around, _held(inputs.held), inputs.held)
+    desk, wish = _leant(around, desk, wish, inputs)
     for key in inputs.pressed:
         desk, wish = _pressed(around, desk, wish, key, inputs)
     desk, wish = _dragged(desk, wish, inputs)
@@ -161,6 +179,26 @@ def flowing(wish: Wish, elapsed: float) -> Wish:
         clicks=wish.clicks + PUSH_CLICKS_S * elapsed * wish.push,
         aim=(cranial - by * up, left + by * across),
     )
+
+
+def _pedalled(around: Around, wish: Wish, held: frozenset[str]) -> Wish:
+    """The AP and the lateral pedal: drive there, and screen once there."""
+    for key, view in PEDALS.items():
+        if key in held:
+            carm, goal = around.state.carm, _position(around, view)
+            turn = carm.pose.primary - goal.primary
+            there = replace(goal, primary=carm.pose.primary) == carm.pose and cos(turn) > 1 - 1e-12
+            if there:
+                return replace(wish, pedal=True)
+            return wish if carm.moving else _also(wish, Recall(goal))
+    return wish
+
+
+def _position(
+    around: Around, view: Literal["ap", "lateral", "oblique-left", "oblique-right"]
+) -> CArmPose:
+    """What was stored for a view, else where it is true."""
+    return around.state.carm.stored.get(view) or stored_position(around.case, view)
 
 
 def _quiet(state: State) -> bool:
@@ -194,6 +232,8 @@ def _pressed(around: Around, desk: Desk, wish: Wish, key: str, inputs: Inputs) -
     if key in ("escape", "q", "enter") and desk.asking:
         return replace(desk, asking=False), _also(wish, Finish())
     desk = replace(desk, asking=key in ("escape", "q"))
+    if key in RECALLS and "shift" in inputs.held:
+        return desk, _also(wish, Store(RECALLS[key]))
     action = _ACTIONS.get(key)
     if action is not None:
         return desk, _also(wish, action(around, desk))
@@ -218,11 +258,56 @@ def _switched(around: Around, desk: Desk, wish: Wish, key: str) -> tuple[Desk, W
         case "z":
             return desk, replace(wish, keep=True)
         case _:
-            return desk, wish
+            return _shown(desk, key), wish
+
+
+def _shown(desk: Desk, key: str) -> Desk:
+    """The monitor's own switches."""
+    display = desk.display
+    match key:
+        case "i":
+            return replace(desk, display=replace(display, invert=not display.invert))
+        case "j":
+            return replace(desk, display=replace(display, flip=not display.flip))
+        case "o":
+            return replace(desk, display=replace(display, turns=(display.turns + 1) % 4))
+        case "n":
+            return replace(desk, frames=_next(AVERAGES, desk.frames))
+        case _:
+            return desk
+
+
+def _next(choices: tuple[T, ...], now: T) -> T:
+    """The choice after the present one, the first after the last."""
+    place = choices.index(now) if now in choices else -1
+    return choices[(place + 1) % len(choices)]
 
 
 def _recall(view: Literal["ap", "lateral", "oblique-left", "oblique-right"]) -> _Maker:
-    return lambda around, _desk: Recall(stored_position(around.case, view))
+    return lambda around, _desk: Recall(_position(around, view))
+
+
+def _narrowed(by: float) -> _Maker:
+    """The collimator opened or shut by a step, as far as it goes."""
+
+    def collimate(around: Around, _desk: Desk) -> Action:
+        field = around.state.tube.field
+        share = min(max(field.collimation + by, COLLIMATION[0]), COLLIMATION[1])
+        return Collimate(round(share, 3), field.magnification)
+
+    return collimate
+
+
+def _magnified(by: int) -> _Maker:
+    """The next larger or smaller magnification that there is."""
+
+    def magnify(around: Around, _desk: Desk) -> Action:
+        field = around.state.tube.field
+        place = MAGNIFICATIONS.index(field.magnification) + by
+        times = MAGNIFICATIONS[min(max(place, 0), len(MAGNIFICATIONS) - 1)]
+        return Collimate(field.collimation, times)
+
+    return magnify
 
 
 def _take(around: Around, desk: Desk) -> Action:
@@ -247,6 +332,12 @@ _ACTIONS: dict[str, _Maker] = {
     "c": _syringe,
     "m": lambda _around, _desk: Mix(),
     "r": lambda _around, desk: RemoveCannula(desk.side),
+    "[": _narrowed(-NARROWER),
+    "]": _narrowed(NARROWER),
+    "-": _magnified(-1),
+    "=": _magnified(1),
+    "y": lambda around, _desk: SetPulseRate(_next(PULSE_RATES, around.state.tube.pulse_rate)),
+    "h": lambda around, _desk: Stand("left" if around.state.operator.side == "right" else "right"),
 }
 
 
@@ -279,17 +370,21 @@ def _clicked(
     if key in ("mouse1", "p") and LIVE.holds(*mouse):
         if around.shown is None or around.shown != around.state.picture_pose:
             return desk, wish
-        return desk, _also(wish, _mark(desk.side, around.shown, mouse))
+        return desk, _also(wish, _mark(desk, around.shown, around.state.picture_field, mouse))
     if key in BUTTONS and STAGE.holds(*mouse):
         return replace(desk, dragging=BUTTONS[key]), wish
     return desk, wish
 
 
-def _mark(side: Side, shown: CArmPose, mouse: Place) -> Mark:
+def _mark(desk: Desk, shown: CArmPose, field: Field, mouse: Place) -> Mark:
     across, down = LIVE.share(*mouse)
+    for _ in range(desk.display.turns):
+        across, down = down, 1.0 - across
+    if desk.display.flip:
+        across = 1.0 - across
     column, row = across * PICTURE_PIXELS - 0.5, down * PICTURE_PIXELS - 0.5
-    x, y, z = shown.projection(PICTURE_PIXELS).pixel(column, row)
-    return Mark(side, (float(x), float(y), float(z)))
+    x, y, z = shown.projection(PICTURE_PIXELS, field.panel_mm).pixel(column, row)
+    return Mark(desk.side, (float(x), float(y), float(z)))
 
 
 def _dragged(desk: Desk, wish: Wish, inputs: Inputs) -> tuple[Desk, Wish]:

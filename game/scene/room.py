@@ -203,6 +203,9 @@ class Room:
         shown = None if self.monitors.live is None else self.monitors.live.pose
         inputs = self._hands.inputs(window)
         wish = self.sitting.frame(elapsed, inputs, shown)
+        desk, live = self.sitting.desk, self.monitors.live
+        if self._compute.look(desk.display, desk.frames) and live is not None:
+            self._compute.want(live.state)
         self._show_pictures(wish, inputs)
         self.show()
         self._base.taskMgr.step()

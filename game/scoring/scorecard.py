@@ -116,6 +116,11 @@ class Counts:
     filled_ml: float | None
     bore_ml: float | None
     cement_balance_ml: float | None
+    kap_gycm2: float = 0.0
+    hand_mgy: float = 0.0
+    hand_primary_mgy: float = 0.0
+    hand_pulses: int = 0
+    eye_mgy: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -299,6 +304,11 @@ def _counts(trace: Trace) -> Counts:
         filled_ml=end.filled_ml if end else None,
         bore_ml=end.bore_ml if end else None,
         cement_balance_ml=end.balance if end else None,
+        kap_gycm2=end.kap_gycm2 if end else 0.0,
+        hand_mgy=end.hand_mgy if end else 0.0,
+        hand_primary_mgy=end.hand_primary_mgy if end else 0.0,
+        hand_pulses=end.hand_pulses if end else 0,
+        eye_mgy=end.eye_mgy if end else 0.0,
     )
 
 

@@ -37,6 +37,7 @@ from game.training.hands import Hand, take_up
 from game.training.peers import rtk_joseph
 from game.training.rehearsal import rehearse
 from game.training.tissue import tissue_of
+from game.training.xray_figures import Figure, beside_gvxr, figures
 from haptics.hdapi import DeviceError
 from haptics.phantom import Phantom
 from haptics.virtual import scripted_ticks
@@ -195,7 +196,27 @@ def fluoroscopy(case: Case, album: Album) -> list[Row]:
         _row("fluoroscopy", "first picture after a C-arm move", first, "60"),
         _row("fluoroscopy", "full picture after a C-arm move", full, "300"),
         *_beside_rtk(case, album, projector),
+        *_beside_gvxr(case, album, projector),
+        *(_single(figure) for figure in figures()),
     ]
+
+
+def _beside_gvxr(case: Case, album: Album, projector: Projector) -> list[Row]:
+    state = album.moments[-1].state
+
+    def anew(number: int) -> object:
+        return render(case, _nudged(state, 0.001 * (number + 500)), projector)
+
+    made = beside_gvxr(
+        case.patient, state.picture_pose, lambda: render(case, state, projector), anew
+    )
+    return [_single(figure) for figure in made]
+
+
+def _single(figure: Figure) -> Row:
+    """A number that is no time, in both columns."""
+    what, unit, value, asked = figure
+    return Row("fluoroscopy", what, unit, value, value, asked)
 
 
 def _nudged(state: State, by: float) -> State:

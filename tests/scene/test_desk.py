@@ -11,10 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks import block_case
+from game.devices.carm import store
+from game.devices.tube import Field
+from game.fluoroscopy.display import MONITOR, oriented
 from game.scene.camera import Camera
 from game.scene.desk import KEYS, PICTURE_PIXELS, Around, Desk, Inputs, Wish, read
 from game.scene.layout import LIVE, STAGE, Window
 from game.simulation.control import (
+    Collimate,
     Connect,
     Expose,
     Finish,
@@ -23,6 +27,9 @@ from game.simulation.control import (
     MoveStylet,
     Recall,
     RemoveCannula,
+    SetPulseRate,
+    Stand,
+    Store,
     TakeCannula,
 )
 from game.simulation.state import State
@@ -136,6 +143,60 @@ def test_a_click_on_the_live_picture_marks_where_it_is() -> None:
     assert not read(stale, DESK, Inputs(pressed=("mouse1",), mouse=mouse))[1].actions
 
 
+@pytest.mark.parametrize(("flip", "turns"), [(True, 0), (False, 1), (True, 3), (False, 2)])
+def test_a_click_on_a_flipped_turned_magnified_picture(flip: bool, turns: int) -> None:
+    """The place of a dot that the monitor's own flip and turn have moved."""
+    state = replace(begin(block_case()), picture_field=Field(magnification=2.0))
+    size, shown = PICTURE_PIXELS, replace(DESK, display=replace(MONITOR, flip=flip, turns=turns))
+    dot = np.zeros((size, size), np.uint8)
+    dot[100, 300] = 1
+    row, column = np.argwhere(oriented(dot, shown.display))[0]
+    mouse = LIVE.place((column + 0.5) / size, (row + 0.5) / size)
+    around_it = Around(block_case(), state, state.picture_pose)
+    (mark,) = read(around_it, shown, Inputs(frozenset({"mouse1"}), ("mouse1",), mouse))[1].actions
+    assert isinstance(mark, Mark)
+    geometry = state.picture_pose.projection(size, 149.0)
+    assert mark.point == pytest.approx(tuple(geometry.pixel(300, 100)), abs=1e-6)
+
+
+def test_the_monitors_switches_change_the_desk_alone() -> None:
+    for key, what in (("i", "invert"), ("j", "flip"), ("o", "turns")):
+        desk, wish = pressed(key)
+        assert getattr(desk.display, what) and not wish.actions
+    assert pressed("n")[0].frames == 2
+    assert pressed("n", "n", "n", "n")[0].frames == 1
+
+
+def test_field_rate_and_side() -> None:
+    assert pressed("[")[1].actions == (Collimate(0.9, 1.0),)
+    assert pressed("]")[1].actions == (Collimate(1.0, 1.0),)
+    assert pressed("=")[1].actions == (Collimate(1.0, 1.5),)
+    assert pressed("-")[1].actions == (Collimate(1.0, 1.0),)
+    (rate,) = pressed("y")[1].actions
+    assert isinstance(rate, SetPulseRate)
+    assert pressed("h")[1].actions == (Stand("left"),)
+
+
+def test_a_stored_position_is_recalled_in_place_of_the_true_view() -> None:
+    assert pressed("2", held=("shift",))[1].actions == (Store("lateral"),)
+    state = begin(block_case())
+    state = replace(state, carm=store(state.carm, "lateral"))
+    made = read(around(state), DESK, Inputs(pressed=("2",)))[1]
+    assert made.actions == (Recall(state.carm.pose),)
+
+
+def test_a_pedal_drives_there_and_then_screens() -> None:
+    state = begin(block_case())
+    on = Inputs(frozenset({"."}))
+    (recalled,) = read(around(state), DESK, on)[1].actions
+    assert isinstance(recalled, Recall)
+    moving = replace(state, carm=replace(state.carm, goal=recalled.goal))
+    wish = read(around(moving), DESK, on)[1]
+    assert not wish.actions and not wish.pedal
+    there = replace(state, carm=replace(state.carm, pose=recalled.goal))
+    assert read(around(there), DESK, on)[1].pedal
+
+
 def test_time_flies_only_while_nothing_is_done() -> None:
     assert pressed(held=("f",))[1].fast
     assert not pressed(held=("f", "v"))[1].fast
@@ -144,7 +205,7 @@ def test_time_flies_only_while_nothing_is_done() -> None:
 
 def test_every_key_that_does_something_is_on_the_screen() -> None:
     shown = " ".join(key for key, _ in KEYS).lower().replace(",", " ").split()
-    for key in (*"1234xtsgcmvbrfpzuq", "tab", "esc", "space", "arrows", "wheel"):
+    for key in (*"1234xtsgcmvbrfpzuq[]-=ijonkh.", "tab", "esc", "space", "arrows", "wheel"):
         assert key in shown
 
 
