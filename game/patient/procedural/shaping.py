@@ -32,13 +32,14 @@ ALA_X = 35.0  # mm from the midline, where the ala's depth is measured
 RIDGE_DEPTH = 1.6  # mm that the slant and ridge of S1's lower end add to its depth (measured)
 ROUNDS = 6
 LINES = 2.5  # mm by which the transverse lines lengthen the curve (measured on the template)
-RIMS = (-0.8, 1.0, 5.8)  # mm by which rims and hollows shorten the bone between two foramina
+RIMS = (-0.8, 0.6, 5.8)  # mm by which rims and hollows shorten the bone between two foramina
 # (measured on the template)
 PITCH = (0.8, 1.2, -0.3)  # mm by which what one sees through lies nearer than the tunnels (same)
 BEHIND = 2.0  # mm that the posterior S1 foramen lies below its tunnel's middle (form)
 LEAST_S5 = 9.5  # mm of bone along the axis below the middle of the last foramen (form)
 OFF_LEVEL = 8.0  # mm along the axis between a foramen's two openings at most (project choice)
-FORWARD_SD = 1.2  # mm (project choice: the published path's bone ahead varies so)
+FORWARD_SD = 1.5  # mm (project choice: the published path's bone ahead varies so)
+EDGE = 0.6  # mm by which the joint's rim stands out beyond the tables' breadth (template)
 STEEP = 7.0  # mm that a dysmorphic ala lies lower in front and at its side (form)
 MOST_MOVE = 14.0  # mm that a front is moved at most (project choice)
 
@@ -56,7 +57,9 @@ def parameters_of(measures: Measures, traits: Traits) -> Parameters:
     """The sacrum of one person: measures as `draw` gives them; dysmorphism, and the seed of what
     the sides differ by, from the traits."""
     levels = _levels(measures)
-    dials = Dials(levels=levels, end=levels[3] + END - LEVELS[3], half=0.5 * measures["breadth"])
+    dials = Dials(
+        levels=levels, end=levels[3] + END - LEVELS[3], half=0.5 * measures["breadth"] - EDGE
+    )
     dials = replace(dials, forward=_forward(traits))
     dials = _bent(dials, measures)
     for _ in range(ROUNDS):

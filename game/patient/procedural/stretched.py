@@ -23,7 +23,7 @@ UPPER = 8.0  # mm along the axis that no stretch along changes: the endplate
 CALIBRE = (0.1, 0.2, 0.6, 0.15)  # mm by which a tunnel's narrowest radius exceeds half its calibre,
 # as one sees through: the turn from front to back takes the rest (measured on the template)
 USUAL = (-5.0, -7.0)  # mm, the dials of a female template's ala; what one lacks more makes it thin
-BEHIND = 0.6  # of what a thin ala lacks in depth is taken from its back (project choice)
+BEHIND = 0.3  # of what a thin ala lacks in depth is taken from its back (project choice)
 AHEAD = 6.0  # mm that the rounding of two smooth surfaces takes off an ala's anterior edge, and the
 # depth at its back that makes up for it (measured on the mean of the 16 sacra: bone ahead 4.2 mm)
 FORWARD = 2.6  # mm by which the alae lie further forward than in the mean form, so that the
@@ -41,7 +41,7 @@ OPEN_SHARE = 0.15  # of what a tunnel is wider, its openings are (project choice
 MARGIN = 14.0  # mm of lateral mass beside the middle of the lower foramina at least (form)
 LEAST_ROOF = 3.5  # mm of bone behind the canal at least (form)
 LEAST_CANAL = 2.5  # mm deep at the hiatus' apex
-LEAST_HIATUS, LEAST_ABOVE = 11.0, 10.0  # mm, of the hiatus, and of its apex below foramen S3
+LEAST_HIATUS, LEAST_ABOVE = 9.0, 10.0  # mm, of the hiatus, and of its apex below foramen S3
 
 Measures = Mapping[str, float]
 
