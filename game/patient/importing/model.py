@@ -57,7 +57,7 @@ class Model:
 @cache
 def model() -> Model:
     """The parametric pelvis that everything is fitted with: the one place that makes it."""
-    made = procedural(Traits(template=True), MODEL_MM)
+    made = replace(procedural(Traits(template=True), MODEL_MM), solids=None)
     levels = levels_of(made)
     surfaces = {}
     for code, level in levels.items():
