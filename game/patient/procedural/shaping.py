@@ -56,10 +56,8 @@ CONFLICTS: Mapping[str, str] = {
 def parameters_of(measures: Measures, traits: Traits) -> Parameters:
     """The sacrum of one person: measures as `draw` gives them; dysmorphism, and the seed of what
     the sides differ by, from the traits."""
-    levels = _levels(measures)
-    dials = Dials(
-        levels=levels, end=levels[3] + END - LEVELS[3], half=0.5 * measures["breadth"] - EDGE
-    )
+    levels, half = _levels(measures), 0.5 * measures["breadth"] - EDGE
+    dials = Dials(levels=levels, end=levels[3] + END - LEVELS[3], half=half)
     dials = replace(dials, forward=_forward(traits))
     dials = _bent(dials, measures)
     for _ in range(ROUNDS):

@@ -17,7 +17,7 @@ MEAN = Parameters()
 HALF = 58.0  # mm, half breadth of the mean form
 AURICULAR = 51.5  # mm, half distance of the mean form's auricular surfaces, s 20-40
 LOWER = 44.5  # mm, half breadth of the mean form beside the joint's lower end, s 52-66
-INSIDE_PIIS = 2.0  # mm that it lies medial to the PIIS: mean form against 99.4 / 2 mm [M]
+INSIDE_PIIS = 1.6  # mm that it lies medial to the PIIS: mean form against 99.4 / 2 mm [M]
 SPANS = (46.4, 41.9, 37.9, 36.5)  # mm, taken for the mean form's foramina [M]
 UPPER = 8.0  # mm along the axis that no stretch along changes: the endplate
 CALIBRE = (0.1, 0.2, 0.6, 0.15)  # mm by which a tunnel's narrowest radius exceeds half its calibre,
@@ -26,18 +26,20 @@ USUAL = (-5.0, -7.0)  # mm, the dials of a female template's ala; what one lacks
 BEHIND = 0.3  # of what a thin ala lacks in depth is taken from its back (project choice)
 AHEAD = 6.0  # mm that the rounding of two smooth surfaces takes off an ala's anterior edge, and the
 # depth at its back that makes up for it (measured on the mean of the 16 sacra: bone ahead 4.2 mm)
-FORWARD = 2.6  # mm by which the alae lie further forward than in the mean form, so that the
+FORWARD = 2.8  # mm by which the alae lie further forward than in the mean form, so that the
 # published path stays in bone
 FORM_CORRIDOR = 22.0  # mm, the mean form's corridor at S1; the 16 real sacra's is 18.8+-4.0
 NOTCH = 0.8  # of what the corridor lacks is taken from the ala's top: more is no real ala's form
 NOTCHES = (-3.0, 8.0)  # mm: a deeper notch would part the ala's depth in two
 HIATUS_ROUND = -0.2  # mm by which the canal is measured less deep at the apex (template)
+S3, S3_GAIN, LEAST_CALIBRE = 7.2, 1.2, 2.0  # mm [M]; measured on 200 people; mm (form)
 SPAN = (0.0, 1.2, 1.4, 1.8)  # mm by which what one sees through lies further apart than the
 # tunnels' middles (measured on the template)
 HIATUS_ASIDE = 9.0  # mm that the hiatus' apex lies behind the front of S5's end (form)
 PITCH_1_2 = 25.8  # mm, foramen S1 to S2 [M]
 PITCH_SHARE = 0.7  # of a longer way from S1 to S2 its openings are wider too (project choice)
 OPEN_SHARE = 0.15  # of what a tunnel is wider, its openings are (project choice)
+LEAST_BONE = 4.0  # mm between two ventral openings (form)
 MARGIN = 14.0  # mm of lateral mass beside the middle of the lower foramina at least (form)
 LEAST_ROOF = 3.5  # mm of bone behind the canal at least (form)
 LEAST_CANAL = 2.5  # mm deep at the hiatus' apex
@@ -167,7 +169,8 @@ def _with_holes(parameters: Parameters, dials: Dials, measures: Measures) -> Par
     x = tuple(0.5 * (measures[f"foramen_span_s{n}"] - more) for n, more in enumerate(SPAN, 1))
     behind = _dorsal_x(x, measures)
     radius = tuple(
-        0.5 * measures[f"foramen_calibre_s{n}"] + more for n, more in enumerate(CALIBRE, 1)
+        0.5 * _calibre(n, measures[f"foramen_calibre_s{n}"]) + more
+        for n, more in enumerate(CALIBRE, 1)
     )
     wide = [r / mean for r, mean in zip(radius, MEAN.foramen_radius, strict=True)]
     aslant = np.sqrt(max(measures["hiatus_length"] ** 2 - HIATUS_ASIDE**2, 0.0))
@@ -184,11 +187,17 @@ def _with_holes(parameters: Parameters, dials: Dials, measures: Measures) -> Par
         foramen_x=(x, x),
         foramen_s=(dials.levels, dials.levels),
         foramen_radius=radius,
-        foramen_ventral=_opened(_with_pitch(measures), wide, radius),
+        foramen_ventral=_apart(_opened(_with_pitch(measures), wide, radius), dials.levels, x),
         foramen_dorsal=_opened(MEAN.foramen_dorsal, wide, tuple(0.95 * r for r in radius)),
         foramen_dorsal_x=(behind, behind),
         foramen_dorsal_s=(dials.dorsal_levels, dials.dorsal_levels),
     )
+
+
+def _calibre(level: int, drawn: float) -> float:
+    """The tunnel's calibre, mm, for one as one sees through: at S3, where calibres differ most
+    (7.2+-2.8 [M]), the openings and the tunnel's bend take some of the difference."""
+    return max(S3 + S3_GAIN * (drawn - S3), LEAST_CALIBRE) if level == 3 else drawn
 
 
 def _canal(apex: float, end: float, deep: float) -> tuple[Row, Row, Row]:
@@ -216,6 +225,14 @@ def _opened(mean: Row, wide: list[float], least: Row) -> Row:
     """Radii of openings: `OPEN_SHARE` of a tunnel's greater or lesser width is theirs too."""
     parts = zip(mean, wide, least, strict=True)
     return tuple(max(m * (1 + OPEN_SHARE * (w - 1)), r) for m, w, r in parts)
+
+
+def _apart(radii: Row, levels: Row, x: Row) -> Row:
+    """Radii of openings, smaller where less than LEAST_BONE would be left between two of them."""
+    steps = np.hypot(np.diff(levels), np.diff(x))
+    sums = np.array(radii[:-1]) + np.array(radii[1:])
+    share = np.minimum((steps - LEAST_BONE) / sums, 1.0)
+    return _row(np.array(radii) * np.minimum(np.append(share, 1.0), np.append(1.0, share)))
 
 
 def _with_pitch(measures: Measures) -> Row:
