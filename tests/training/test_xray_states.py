@@ -20,7 +20,7 @@ from game.simulation.case import Case
     ("moved", "said"),
     [
         ((60.0, 0.0, 0.0), "-40 to 110"),
-        ((0.0, 0.0, 300.0), "-215 to 215"),
+        ((0.0, 0.0, -300.0), "-215 to 215"),
         ((0.0, 20.0, 230.0), "detector would stand"),
         ((0.0, 26.0, 0.0), "inside the table; 0 mm or more"),
         ((0.0, 48.0, 0.0), r"\+-75"),
