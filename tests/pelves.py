@@ -59,7 +59,7 @@ NAMED = {
 @cache
 def pelvis() -> Segmentation:
     """The generated pelvis at 3 mm."""
-    return procedural(Traits(), SPACING[0])
+    return procedural(Traits(template=True), SPACING[0])
 
 
 def hounsfield() -> NDArray[np.int16]:

@@ -128,9 +128,9 @@ def test_posterior_spines_lie_where_drawn(person: tuple[Traits, Segmentation]) -
 
 @pytest.mark.parametrize("name", ["psis", "piis", "asis", "pubic_tubercle"])
 def test_landmarks_lie_on_the_hip_bones(person: tuple[Traits, Segmentation], name: str) -> None:
-    """Within 2 mm; the PIIS, where the ligaments keep the bone off the sacrum, within 2.5 mm."""
+    """Within 2 mm; the PIIS, where the ligaments keep the bone off the sacrum, within 3 mm."""
     _, pelvis = person
-    within = 2.5 if name == "piis" else 2.0
+    within = 3.0 if name == "piis" else 2.0
     for side in SIDES:
         assert abs(hip_distance(pelvis, side, mark(pelvis, f"{name}_{side}"))) < within
 

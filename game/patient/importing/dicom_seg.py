@@ -126,7 +126,20 @@ def _masks(
         own = page.PerFrameFunctionalGroupsSequence[n]
         number = int(own.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
         if number in names:
-            yield number, place, pixel_array(page, index=n).T > 0
+            yield number, place, _bits(page, n).T > 0
+
+
+def _bits(page: Any, n: int) -> NDArray[np.uint8]:
+    """Frame `n` of a BINARY segmentation (rows, columns). Plain frames are unpacked here: they
+    follow each other bit by bit, and pydicom 3.0 loses the last bits of one that ends within a
+    byte. ValueError where the file holds fewer bits."""
+    if page.file_meta.TransferSyntaxUID.is_encapsulated:
+        return np.asarray(pixel_array(page, index=n))
+    rows, columns = int(page.Rows), int(page.Columns)
+    first, last = n * rows * columns, (n + 1) * rows * columns
+    packed = np.frombuffer(page.PixelData, np.uint8)[first // 8 : (last + 7) // 8]
+    bits = np.unpackbits(packed, bitorder="little")
+    return bits[first % 8 : first % 8 + rows * columns].reshape(rows, columns)
 
 
 def _on_ct(path: Path, ct: Volume, places: list[Slice]) -> Volume:

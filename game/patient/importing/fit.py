@@ -75,7 +75,7 @@ def _onto(pose: Pose, marks: Mapping[str, Landmark]) -> Pose:
 def fitted_to(made: Segmentation) -> tuple[Pose, Pose]:
     """The poses of the model and of its sacrum alone in a labelled pelvis; PatientError where the
     fit is bad."""
-    levels = levels_of(made)
+    levels = levels_of(replace(made, solids=None))
     points = {}
     for code in FITTED:
         feet, _ = surface_points(levels[code].distance, made.spacing)

@@ -17,6 +17,7 @@ from game.geometry.grid import FloatArray
 from game.patient.patient import Structure
 from game.patient.procedural.solids import Array
 
+RISE_MM = 4.0  # project choice
 COARSE_MM = 3.0  # soft tissue is smooth at this step; project choice
 BACK_X_MM = 25.0  # where skin to sacrum is measured: facts/anatomy.md
 _HIPS = (Structure.HIP_LEFT, Structure.HIP_RIGHT)
@@ -81,6 +82,15 @@ class Bearings:
 
 
 COCCYX_MM = 25.0  # its height, below S5; form
+
+
+def rising(*heights: float) -> tuple[float, ...]:
+    """Heights in their order, mm, each RISE_MM or more above the one before it: those of different
+    bones cross in some pelves."""
+    placed = [heights[0]]
+    for height in heights[1:]:
+        placed.append(max(height, placed[-1] + RISE_MM))
+    return tuple(placed)
 
 
 def pooled(bones: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from game.patient.patient import Structure
-from game.patient.procedural.bearings import Bearings, Site, wing_maps
+from game.patient.procedural.bearings import Bearings, Site, rising, wing_maps
 from game.patient.procedural.outline import Trunk
 from game.patient.procedural.solids import Array, profile
 from game.patient.procedural.tubes import curve, empty, put_both
@@ -70,7 +70,7 @@ def _column(at: Bearings, site: Site, fascia: Array) -> Array:
     low, psis = at.height(0.72), at.psis[2]
     aside = at.psis[0]
     half = profile(
-        (low, low + 18.0, psis - 8.0, psis + 20.0, at.crest[2], at.crest[2] + 45.0),
+        rising(low, low + 18.0, psis - 8.0, psis + 20.0, at.crest[2], at.crest[2] + 45.0),
         (4.0, 16.0, aside - 5.0, aside + 6.0, aside + 18.0, aside + 24.0),
     )(site.z)
     spine = at.spine_back_y - 34.0
@@ -87,7 +87,7 @@ def _maximus(at: Bearings, site: Site, fascia: Array, bulk: float) -> Array:
     """From the back of ilium, sacrum and coccyx down and aside to below the trochanter."""
     far, _, hip_z = at.trochanter
     medial = profile(
-        (at.height(0.95), at.height(0.6), at.psis[2], at.psis[2] + 20.0),
+        rising(at.height(0.95), at.height(0.6), at.psis[2], at.psis[2] + 20.0),
         (6.0, 14.0, at.psis[0], at.psis[0] + 12.0),
     )(site.z)
     share = (site.aside - at.psis[0]) / (far - at.psis[0])

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from game.geometry.grid import FloatArray
-from game.patient.procedural.bearings import Bearings, Site
+from game.patient.procedural.bearings import Bearings, Site, rising
 from game.patient.procedural.solids import Array, profile
 from game.patient.traits import Habitus, Sex, Traits
 
@@ -110,7 +110,7 @@ def _back(at: Bearings, z: FloatArray, back: FloatArray, heel: float) -> FloatAr
 def _half_breadth(at: Bearings, z: FloatArray, build: Build) -> FloatArray:
     hip, crest = at.trochanter[0] + build.beside, at.wing + 10.0 + 0.6 * build.beside
     top, wide = at.crest[2], at.trochanter[2] - 10.0
-    knots = (wide - 80.0, wide, 0.5 * (wide + top), top, top + 35.0, top + 80.0)
+    knots = rising(wide - 80.0, wide, 0.5 * (wide + top), top, top + 35.0, top + 80.0)
     waist = at.wing + build.waist
     return profile(knots, (hip - 5.0, hip, 0.5 * (hip + crest), crest, waist + 8.0, waist))(
         z
@@ -119,7 +119,7 @@ def _half_breadth(at: Bearings, z: FloatArray, build: Build) -> FloatArray:
 
 def _depth(at: Bearings, z: FloatArray, build: Build) -> FloatArray:
     navel, pubis = build.deep
-    knots = (at.pubis[2] - 60.0, at.pubis[2], at.pubis[2] + 40.0, at.crest[2] - 10.0)
+    knots = rising(at.pubis[2] - 60.0, at.pubis[2], at.pubis[2] + 40.0, at.crest[2] - 10.0)
     return profile(knots, (pubis - 14.0, pubis, 0.5 * (pubis + navel), navel))(z).astype(float)
 
 
