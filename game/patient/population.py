@@ -20,7 +20,7 @@ from game.patient.measuring import measure
 from game.patient.morphometry import Row, published
 from game.patient.patient import SIDES
 from game.patient.procedural.person import person
-from game.patient.traits import Sex, Traits
+from game.patient.traits import Habitus, Quality, Sex, Traits
 
 CANONICAL_EULER = -32  # of a sacrum's surface, genus 17: facts/anatomy.md
 PATHS: Mapping[str, tuple[float, float]] = {
@@ -29,6 +29,14 @@ PATHS: Mapping[str, tuple[float, float]] = {
     "bone_ahead": (5.6, 3.0),
 }  # mm, mean and SD of 38 real alae: facts/procedure.md
 FAR_SD = 2.5  # a row further off counts as an outlier
+YOUNGEST, OLDEST = 60, 90  # years, of those who are treated; project choice
+HABITUSES: Mapping[Habitus, float] = {"slim": 0.25, "average": 0.5, "obese": 0.25}  # project choice
+QUALITIES: Mapping[Quality, float] = {
+    "osteoporotic": 0.7,
+    "osteopenic": 0.25,
+    "normal": 0.05,
+}  # insufficiency fractures are of weak bone; the shares are a project choice
+_STREAM = 11  # of the seed's generators; so that other draws of a patient stay independent
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,21 @@ class Spread:
 def people(count: int) -> list[Traits]:
     """`count` random persons, women at the odd seeds."""
     return [Traits(seed=n, sex="female" if n % 2 else "male") for n in range(1, count + 1)]
+
+
+def treated(count: int) -> list[Traits]:
+    """`count` random patients as they come to a sacroplasty: `people` whose age, habitus, bone and
+    fracture are drawn too, the fracture with the published frequencies."""
+    drawn = []
+    for one in people(count):
+        rng = np.random.default_rng([one.seed, _STREAM])
+        age = int(rng.integers(YOUNGEST, OLDEST, endpoint=True))
+        habitus = list(HABITUSES)[rng.choice(len(HABITUSES), p=list(HABITUSES.values()))]
+        quality = list(QUALITIES)[rng.choice(len(QUALITIES), p=list(QUALITIES.values()))]
+        drawn.append(
+            Traits(one.seed, one.sex, age, habitus, quality, fracture=None, laterality=None)
+        )
+    return drawn
 
 
 def sampled(traits: Traits) -> Sampled:
