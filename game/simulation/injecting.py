@@ -14,7 +14,8 @@ from game.devices.injector import PRESSURE_LIMIT_MPA, Injector, press, push_out
 from game.patient.patient import Region, Side
 from game.simulation.actions import cement_age, in_flight, stylet_moved, told, with_side
 from game.simulation.case import Case
-from game.simulation.cement import Cement, Channels, Injection, Medium, viscosity
+from game.simulation.cement import Cement, Channels, Injection, Medium, product, viscosity
+from game.simulation.cement.rheology import BATCH_C, room_age
 from game.simulation.clock import CEMENT, CEMENT_S, TICK_S, UNITS_PER_SECOND, seconds
 from game.simulation.control import Control
 from game.simulation.events import Aliquot, Event, LeakStarted
@@ -67,9 +68,11 @@ def _asked(state: State) -> Injection | None:
         bore=GAUGES[cannula.gauge].bore,
         length=float(cannula.length),
         ml=ml,
-        viscosity=viscosity(age),
         limit_mpa=PRESSURE_LIMIT_MPA,
         seconds=CEMENT_S,
+        product=product(),
+        age_s=room_age(age),
+        celsius=BATCH_C,
         time_s=seconds(state.time),
     )
 
@@ -94,8 +97,7 @@ def _run(before: State, state: State, side: Side, placed_ml: float) -> Run:
     run = before.run
     if run is None:
         age = cement_age(before) or 0.0
-        due = before.due
-        run = Run(side, state.time - CEMENT, 0.0, age, due.viscosity if due else 0.0,
+        run = Run(side, state.time - CEMENT, 0.0, age, viscosity(age),
                   before.cement.leaked_ml)  # fmt: skip
     return replace(
         run,
