@@ -1,9 +1,9 @@
 """Cement on its way to the bone: the bowl, syringes, the hydraulic injector, the cannula's bore.
 
-Every millilitre is somewhere: mixed = bowl + syringe + tube + bores + compressed + delivered + tails
-+ discarded. A syringe is a spring as well as a piston: what its barrel, its tube and the pores of
-the dough give way by (`backlog_ml`) drives cement on after the hand stops, until the pressure is
-released. The hand is no stronger than a thumb, so a wide barrel makes less pressure.
+Every millilitre is somewhere: mixed = bowl + syringe + tube + bores + compressed + delivered +
+tails + discarded. A syringe is a spring as well as a piston: what its barrel, its tube and the
+pores of the dough give way by (`backlog_ml`) drives cement on after the hand stops, until the
+pressure is released. The hand is no stronger than a thumb: a wide barrel makes less pressure.
 """
 
 from __future__ import annotations
@@ -90,9 +90,9 @@ class Injector:
     """`mixed_at` is when powder met liquid (1/3000 s), None before; `product` what was mixed.
     `syringe` is the one in the hand, full at `ready_at`; `tube_ml` what stands in its tube;
     `bore_ml` what stands in each cannula and `cures` how far that has cured; `backlog_ml` what is
-    compressed behind the plunger; `flow_ml_s` the plunger's speed in the last tick. `pushing` is the
-    cannula whose bore a stylet is emptying, `pushed` the one it has just emptied; `idle` whether a
-    hand has been told that its pressing moves nothing."""
+    compressed behind the plunger; `flow_ml_s` the plunger's speed in the last tick and `load_n`
+    what the hand on it felt, N. `pushing` is the cannula whose bore a stylet is emptying, `pushed`
+    the one it has just emptied; `idle` whether a hand was told that its pressing moves nothing."""
 
     mixed_at: int | None = None
     product: str = ""
@@ -107,6 +107,7 @@ class Injector:
     cures: Mapping[Side, Cure] = field(default_factory=lambda: MappingProxyType({}))
     backlog_ml: float = 0.0
     flow_ml_s: float = 0.0
+    load_n: float = 0.0
     pushing: Side | None = None
     pushed: Side | None = None
     idle: bool = False
@@ -171,18 +172,14 @@ def draw_up(injector: Injector, name: SyringeName, time: int) -> Injector:
 
 def _laid_aside(injector: Injector) -> Injector:
     lost = injector.syringe_ml + injector.tube_ml
-    return replace(
-        injector, syringe_ml=0.0, tube_ml=0.0, discarded_ml=injector.discarded_ml + lost
-    )
+    return replace(injector, syringe_ml=0.0, tube_ml=0.0, discarded_ml=injector.discarded_ml + lost)
 
 
 def spilt(injector: Injector, ml: float) -> Injector:
     """So much of the bowl used up for a test; raises ValueError where it is not there."""
     if not 0 <= ml <= injector.bowl_ml:
         raise ValueError(f"{injector.bowl_ml:.2f} mL are left in the bowl; {ml} mL are needed")
-    return replace(
-        injector, bowl_ml=injector.bowl_ml - ml, discarded_ml=injector.discarded_ml + ml
-    )
+    return replace(injector, bowl_ml=injector.bowl_ml - ml, discarded_ml=injector.discarded_ml + ml)
 
 
 def press(
@@ -221,14 +218,21 @@ def press(
     )
 
 
-def push_out(injector: Injector, ml_per_s: float, seconds: float) -> Injector:
+def push_out(
+    injector: Injector, ml_per_s: float, seconds: float, in_flight_ml: float = 0.0
+) -> Injector:
     """Push a stylet home: it empties the bore of `pushing` through the tip, as fast as the hand
-    goes (never backwards, and no faster than `FASTEST_ML_S`)."""
+    goes (no faster than `FASTEST_ML_S`). A hand that lets go of it leaves in the bore what has not
+    gone out, but for `in_flight_ml` that the bone is taking now."""
     side = injector.pushing
-    if side is None or ml_per_s <= 0:
+    if side is None:
         return injector
-    room = max(0.0, STYLET_SLACK_ML - injector.backlog_ml)
     held = injector.bore_ml.get(side, 0.0)
+    if ml_per_s <= 0:
+        back = max(0.0, injector.backlog_ml - in_flight_ml)
+        bore = MappingProxyType({**injector.bore_ml, side: held + back})
+        return replace(injector, bore_ml=bore, backlog_ml=injector.backlog_ml - back)
+    room = max(0.0, STYLET_SLACK_ML - injector.backlog_ml)
     moved = min(min(ml_per_s, FASTEST_ML_S) * seconds, held, room)
     home = held - moved <= 0
     return replace(
@@ -250,6 +254,17 @@ def connect(injector: Injector, side: Side | None, in_flight_ml: float) -> Injec
         pushing=None,
         pushed=None,
         flow_ml_s=0.0,
+        load_n=0.0,
+        backlog_ml=injector.backlog_ml - lost,
+        discarded_ml=injector.discarded_ml + lost,
+    )
+
+
+def dripped(injector: Injector, in_flight_ml: float) -> Injector:
+    """What is compressed behind a tip that is in the air runs out of it, and is lost, counted."""
+    lost = max(0.0, injector.backlog_ml - in_flight_ml)
+    return replace(
+        injector,
         backlog_ml=injector.backlog_ml - lost,
         discarded_ml=injector.discarded_ml + lost,
     )

@@ -24,6 +24,7 @@ from game.simulation.events import (
     SkinEntered,
 )
 from game.simulation.state import State, Watch
+from game.simulation.tail import leave_tail
 
 LEAVES_BONE_MM = 0.25  # how far out the tip must be to have left: a project choice against flutter
 TRACK_STEP_MM = 1.0
@@ -42,6 +43,7 @@ def steer(case: Case, state: State, control: Control) -> State:
     before = state.cannulas[side]
     if before.stage in ("tray", "removed"):
         return state
+    state = _turned(state, side, report.turned)
     if report.tip == before.tip and report.direction == before.direction:
         return state
     moved = replace(before, tip=report.tip, direction=report.direction)
@@ -49,12 +51,22 @@ def steer(case: Case, state: State, control: Control) -> State:
         moved, watch, events = _over_skin(case, state, side, moved)
     else:
         moved, watch, events = _through_tissue(case, state, side, before, moved)
+    if moved.stage == "held" and before.stage != "held":
+        state = leave_tail(state, side)
     return replace(
         state,
         cannulas={**state.cannulas, side: moved},
         watches={**state.watches, side: watch},
         events=state.events + events,
     )
+
+
+def _turned(state: State, side: Side, radians: float) -> State:
+    if radians == 0.0:
+        return state
+    watch = state.watches[side]
+    watch = replace(watch, turned=watch.turned + radians)
+    return replace(state, watches={**state.watches, side: watch})
 
 
 Moved = tuple[Cannula, Watch, tuple[Event, ...]]

@@ -196,7 +196,9 @@ def _outcome(case: Case, state: State) -> Outcome:
         hand_primary_mgy=state.operator.hand_primary_mgy,
         hand_pulses=state.operator.hand_pulses,
         eye_mgy=state.operator.eye_mgy,
-        balance=imbalance(state.injector, state.cement.delivered_ml),
+        balance=imbalance(state.injector, state.in_patient_ml),
+        tail_ml={side: tail.ml for side, tail in sorted(state.tails.items())},
+        tail_mm={side: tail.mm for side, tail in sorted(state.tails.items())},
     )
 
 
