@@ -14,7 +14,7 @@ from game.fluoroscopy.display import MONITOR, Display
 from game.fluoroscopy.projector import Projector
 from game.fluoroscopy.render import Picture, render
 from game.simulation.case import Case
-from game.simulation.cement import Cement, Injection, Medium, advance
+from game.simulation.cement import Cement, Channels, Injection, Medium, advance
 from game.simulation.state import State
 
 
@@ -28,7 +28,7 @@ class Compute:
         self._wanted: State | None = None
         self._coarse: State | None = None
         self._drawing: tuple[State, Future[Picture]] | None = None
-        self._asked: tuple[Cement, Injection] | None = None
+        self._asked: tuple[Channels, Cement, Injection] | None = None
         self._solving: Future[Cement] | None = None
         self.dropped = 0
         self._look: tuple[Display, Detector] = MONITOR, PANEL
@@ -79,19 +79,20 @@ class Compute:
     def publish(self, state: State) -> None:
         """Begin the cement that `state` asks for, which enters 50 ms later."""
         due = state.due
-        if due is None or (self._asked is not None and self._asked[1] is due):
+        if due is None or (self._asked is not None and self._asked[2] is due):
             return
-        self._asked = (state.cement, due)
-        self._solving = self._pool.submit(advance, self._case.medium, state.cement, due)
+        self._asked = (state.channels, state.cement, due)
+        self._solving = self._pool.submit(advance, self._case.medium, *self._asked)
 
-    def solve(self, medium: Medium, cement: Cement, due: Injection) -> Cement:
+    def solve(self, medium: Medium, channels: Channels, cement: Cement, due: Injection) -> Cement:
         """`cement.advance` with the same result bit for bit: what the thread has worked out, or,
         where it has not begun it (a picture was in its way), worked out here and now."""
         job, asked = self._solving, self._asked
-        if job is None or asked is None or asked[0] is not cement or asked[1] is not due:
-            return advance(medium, cement, due)
+        now = (channels, cement, due)
+        if job is None or asked is None or any(a is not b for a, b in zip(asked, now, strict=True)):
+            return advance(medium, *now)
         self._solving = None
-        return advance(medium, cement, due) if job.cancel() else job.result()
+        return advance(medium, *now) if job.cancel() else job.result()
 
     def _draw(self, state: State, coarse: bool) -> Picture:
         if self._projector is None:

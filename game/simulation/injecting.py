@@ -14,14 +14,14 @@ from game.devices.injector import PRESSURE_LIMIT_MPA, Injector, press, push_out
 from game.patient.patient import Region, Side
 from game.simulation.actions import cement_age, in_flight, stylet_moved, told, with_side
 from game.simulation.case import Case
-from game.simulation.cement import Cement, Injection, Medium, viscosity
-from game.simulation.clock import CEMENT, CEMENT_S, TICK_S, UNITS_PER_SECOND
+from game.simulation.cement import Cement, Channels, Injection, Medium, viscosity
+from game.simulation.clock import CEMENT, CEMENT_S, TICK_S, UNITS_PER_SECOND, seconds
 from game.simulation.control import Control
 from game.simulation.events import Aliquot, Event, LeakStarted
 from game.simulation.placing import bony_depth
 from game.simulation.state import Run, State
 
-Solve = Callable[[Medium, Cement, Injection], Cement]
+Solve = Callable[[Medium, Channels, Cement, Injection], Cement]
 
 LEAK_STARTS_ML = 0.01  # the first voxels beyond the envelope: a project choice
 RUN_ENDS = UNITS_PER_SECOND // 2  # half a second without flow ends an aliquot: a project choice
@@ -70,6 +70,7 @@ def _asked(state: State) -> Injection | None:
         viscosity=viscosity(age),
         limit_mpa=PRESSURE_LIMIT_MPA,
         seconds=CEMENT_S,
+        time_s=seconds(state.time),
     )
 
 
@@ -78,7 +79,7 @@ def _settle(case: Case, state: State, solve: Solve) -> State:
     due, side = state.due, state.due_side
     if due is None or side is None:
         return state
-    cement = solve(case.medium, state.cement, due)
+    cement = solve(case.medium, state.channels, state.cement, due)
     placed_ml = cement.delivered_ml - state.cement.delivered_ml
     injector = replace(state.injector, backlog_ml=max(0.0, state.injector.backlog_ml - placed_ml))
     injected = with_side(state.injected_ml, side, state.injected_ml.get(side, 0.0) + placed_ml)

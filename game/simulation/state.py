@@ -17,7 +17,7 @@ from game.devices.tube import OPEN, Field, Tube
 from game.geometry.grid import Point
 from game.geometry.views import ViewName
 from game.patient.patient import Region, Side
-from game.simulation.cement import EMPTY, Cement, Injection, setting
+from game.simulation.cement import EMPTY, NO_CHANNELS, Cement, Channels, Injection, setting
 from game.simulation.clock import seconds
 from game.simulation.events import Event
 from game.simulation.operator import Operator
@@ -56,10 +56,10 @@ class Run:
 @dataclass(frozen=True, eq=False)
 class State:
     """`time` in 1/3000 s. `due` is the injection, through the cannula of `due_side`, whose result
-    enters 50 ms after it was asked for. `leaking` and `pain` are the regions that have leaked and
-    hurt so far. `picture_pose`, `picture_view`, `picture_field` and `gripped`, the side whose
-    cannula a hand was on, belong to the image that the monitor holds. `events` are this tick's, in
-    order."""
+    enters 50 ms after it was asked for, in bone as `channels` was at that moment. `leaking` and
+    `pain` are the regions that have leaked and hurt so far. `picture_pose`, `picture_view`,
+    `picture_field` and `gripped`, the side whose cannula a hand was on, belong to the image that
+    the monitor holds. `events` are this tick's, in order."""
 
     time: int
     carm: CArm
@@ -73,6 +73,7 @@ class State:
     operator: Operator = field(default_factory=Operator)
     injector: Injector = field(default_factory=Injector)
     cement: Cement = EMPTY
+    channels: Channels = NO_CHANNELS
     due: Injection | None = None
     due_side: Side | None = None
     injected_ml: Mapping[Side, float] = field(default_factory=lambda: MappingProxyType({}))
@@ -95,11 +96,15 @@ class State:
             self.injector.discarded_ml, self.due, self.due_side,
             sorted(self.injected_ml.items()), self.run, self.leaking, self.pain, self.finished,
             self.cement.delivered_ml, self.cement.front_mpa, self.cement.total_mpa,
+            self.cement.time_s,
         ):  # fmt: skip
             sha.update(repr(part).encode())
-        sha.update(np.ascontiguousarray(self.cement.voxels).tobytes())
-        sha.update(np.ascontiguousarray(self.cement.ml).tobytes())
-        sha.update(np.ascontiguousarray(self.cement.potential).tobytes())
+        body, channels = self.cement, self.channels
+        for array in (
+            body.voxels, body.ml, body.age_s, body.celsius, body.exit, body.potential,
+            channels.voxels, channels.permeability, channels.porosity,
+        ):  # fmt: skip
+            sha.update(np.ascontiguousarray(array).tobytes())
         return sha.hexdigest()
 
     @property

@@ -27,7 +27,7 @@ from game.records.album import Album
 from game.records.session import Session
 from game.simulation import cement
 from game.simulation.case import Case
-from game.simulation.cement import Cement, Injection, Medium
+from game.simulation.cement import Cement, Channels, Injection, Medium
 from game.simulation.clock import servo_ticks
 from game.simulation.control import Control
 from game.simulation.state import State
@@ -166,9 +166,9 @@ def cement_steps(case: Case, session: Session) -> list[Row]:
     """Every 50 ms cement step of the recorded case."""
     times: list[float] = []
 
-    def solve(medium: Medium, body: Cement, injection: Injection) -> Cement:
+    def solve(medium: Medium, channels: Channels, body: Cement, injection: Injection) -> Cement:
         began = perf_counter()
-        after = cement.advance(medium, body, injection)
+        after = cement.advance(medium, channels, body, injection)
         times.append(perf_counter() - began)
         return after
 

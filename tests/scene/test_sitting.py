@@ -16,7 +16,7 @@ from game.scene.compute import Compute
 from game.scene.desk import Inputs
 from game.scene.layout import STAGE
 from game.scene.sitting import Sitting, stage_place, status
-from game.simulation.cement import EMPTY, Injection, advance
+from game.simulation.cement import EMPTY, NO_CHANNELS, Injection, advance
 from game.simulation.events import Outcome, Refused, SkinEntered
 from game.simulation.step import begin
 
@@ -100,11 +100,11 @@ def test_the_status_line_is_plain_numbers() -> None:
 def test_cement_from_the_compute_thread_is_the_same_bit_by_bit() -> None:
     case = block_case()
     state = replace(begin(case), due=SHOT, due_side="left")
-    direct = advance(case.medium, EMPTY, SHOT)
+    direct = advance(case.medium, NO_CHANNELS, EMPTY, SHOT)
     with Compute(case) as compute:
         compute.publish(state)
-        ahead = compute.solve(case.medium, state.cement, SHOT)
-        other = compute.solve(case.medium, state.cement, replace(SHOT))
+        ahead = compute.solve(case.medium, NO_CHANNELS, state.cement, SHOT)
+        other = compute.solve(case.medium, NO_CHANNELS, state.cement, replace(SHOT))
     for found in (ahead, other):
         assert np.array_equal(found.voxels, direct.voxels)
         assert np.array_equal(found.ml, direct.ml)

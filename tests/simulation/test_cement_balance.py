@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from game.geometry.grid import Grid
 from game.patient.patient import Region
-from game.simulation.cement import EMPTY, Cement, Injection, Medium, advance
+from game.simulation.cement import EMPTY, NO_CHANNELS, Cement, Injection, Medium, advance
 from game.simulation.cement.rheology import FROZEN_PA_S
 
 PLAIN = Injection((0.0, 0.0, 0.0), (0.0, 0.0, 1.0), 2.39, 125.0, 0.002, 150.0, 3.2, 0.05)
@@ -44,7 +44,7 @@ def check(before: Cement, after: Cement, asked: Injection) -> None:
     assert after.total_mpa <= asked.limit_mpa * (1 + 1e-9)
     assert (after.ml > 0).all()
     assert np.isfinite(after.potential).all()
-    assert (np.diff(after.voxels) > 0).all()
+    assert len(np.unique(after.voxels)) == len(after.voxels)
 
 
 @settings(max_examples=25, deadline=None)
@@ -69,7 +69,7 @@ def test_volume_is_kept_whatever_is_asked(
     medium, cement = rubble(seed), EMPTY
     for tip in tips:
         asked = Injection(tip, (0.0, 0.0, 1.0), bore, 125.0, ml, viscosity, limit, seconds)
-        after = advance(medium, cement, asked)
+        after = advance(medium, NO_CHANNELS, cement, asked)
         check(cement, after, asked)
         cement = after
 
@@ -77,7 +77,7 @@ def test_volume_is_kept_whatever_is_asked(
 def test_no_voxel_holds_more_than_its_pores() -> None:
     medium, cement = rubble(3), EMPTY
     for _ in range(100):
-        cement = advance(medium, cement, PLAIN)
+        cement = advance(medium, NO_CHANNELS, cement, PLAIN)
     room = medium.porosity.reshape(-1)[cement.voxels].astype(float) * medium.grid.voxel_ml
     assert (cement.ml <= room * (1 + 1e-12)).all()
 
@@ -86,7 +86,7 @@ def test_a_full_closed_box_refuses_the_rest() -> None:
     medium, cement = rubble(4, 5), EMPTY
     medium.permeability[:] = 0.05
     for _ in range(200):
-        cement = advance(medium, cement, replace(PLAIN, tip=(-4.0, -4.0, -4.0)))
+        cement = advance(medium, NO_CHANNELS, cement, replace(PLAIN, tip=(-4.0, -4.0, -4.0)))
     holds = float(medium.porosity.sum(dtype=float)) * medium.grid.voxel_ml
     assert cement.delivered_ml == pytest.approx(holds, rel=1e-9)
     assert cement.refused_ml == PLAIN.ml
@@ -102,7 +102,7 @@ def test_a_full_closed_box_refuses_the_rest() -> None:
     ids=["gelled", "beyond the grid", "no pressure"],
 )
 def test_what_cannot_flow_is_refused_whole(asked: Injection) -> None:
-    after = advance(rubble(1), EMPTY, asked)
+    after = advance(rubble(1), NO_CHANNELS, EMPTY, asked)
     assert (after.delivered_ml, after.refused_ml, len(after.voxels)) == (0.0, asked.ml, 0)
 
 
@@ -116,7 +116,7 @@ def test_what_cannot_flow_is_refused_whole(asked: Injection) -> None:
 )  # fmt: skip
 def test_an_unphysical_request_raises_in_one_line(name: str, value: object) -> None:
     with pytest.raises(ValueError, match=f"injection {name} is") as told:
-        advance(rubble(1), EMPTY, replace(PLAIN, **{name: value}))  # type: ignore[arg-type]
+        advance(rubble(1), NO_CHANNELS, EMPTY, replace(PLAIN, **{name: value}))  # type: ignore[arg-type]
     assert "\n" not in str(told.value)
 
 
@@ -128,10 +128,10 @@ def test_same_request_same_bits_and_arguments_untouched() -> None:
         for n in range(40):
             asked = replace(PLAIN, tip=(0.0, 0.0, 0.05 * n))
             kept = cement.voxels.tobytes(), cement.ml.tobytes(), cement.potential.tobytes()
-            fresh = advance(medium, cement, asked)
+            fresh = advance(medium, NO_CHANNELS, cement, asked)
             if interleave:
-                aside = advance(other, aside, asked)
-                again = advance(medium, cement, asked)
+                aside = advance(other, NO_CHANNELS, aside, asked)
+                again = advance(medium, NO_CHANNELS, cement, asked)
                 assert again.ml.tobytes() == fresh.ml.tobytes()
             now = cement.voxels.tobytes(), cement.ml.tobytes(), cement.potential.tobytes()
             assert kept == now
@@ -145,7 +145,7 @@ def test_same_request_same_bits_and_arguments_untouched() -> None:
 
 
 def test_thicker_cement_needs_more_pressure_and_releases_none() -> None:
-    thin = advance(rubble(2), EMPTY, replace(PLAIN, limit_mpa=1e6))
-    thick = advance(rubble(2), EMPTY, replace(PLAIN, limit_mpa=1e6, viscosity=300.0))
+    thin = advance(rubble(2), NO_CHANNELS, EMPTY, replace(PLAIN, limit_mpa=1e6))
+    thick = advance(rubble(2), NO_CHANNELS, EMPTY, replace(PLAIN, limit_mpa=1e6, viscosity=300.0))
     assert thick.total_mpa == pytest.approx(2 * thin.total_mpa)
     assert thick.ml.tobytes() == thin.ml.tobytes()

@@ -11,7 +11,7 @@ from scipy.ndimage import label
 from game.geometry.grid import Grid
 from game.geometry.views import Anatomy
 from game.patient.patient import Fracture, Patient, Region
-from game.simulation.cement import EMPTY, Cement, Injection, Medium, advance, medium_of
+from game.simulation.cement import EMPTY, NO_CHANNELS, Cement, Injection, Medium, advance, medium_of
 from game.simulation.cement.medium import CORTEX_MM2, LEAST_MM2, MOST_MM2, conduit, crossed
 
 H, RADIUS, SIDE = 0.75, 7.3, 33
@@ -59,7 +59,7 @@ def injected(medium: Medium, ml: float, tip: tuple[float, float, float] = (0, 0,
     cement = EMPTY
     for _ in range(round(ml / 0.005)):
         asked = Injection(tip, (0.0, 0.0, 1.0), 2.39, 125.0, 0.005, 100.0, 3.2, 0.25)
-        cement = advance(medium, cement, asked)
+        cement = advance(medium, NO_CHANNELS, cement, asked)
     return cement
 
 

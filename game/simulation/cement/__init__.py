@@ -1,19 +1,27 @@
-"""Cement in bone: what it flows through (`Medium`), where it is (`Cement`), and how it moves.
+"""Cement in bone: what it flows through (`Medium` and the `Channels` that cannulas leave in it),
+where it is (`Cement`), and how it moves (`advance`).
 
 `advance` is pure and deterministic; it keeps volume to rounding: delivered = sum over voxels.
 """
 
 from game.simulation.cement.body import EMPTY, Cement, Injection
+from game.simulation.cement.channels import NO_CHANNELS, Channels
+from game.simulation.cement.exits import Exit
 from game.simulation.cement.flow import advance
 from game.simulation.cement.medium import Medium, medium_of
 from game.simulation.cement.rheology import SETTING_S, setting, viscosity
+from game.simulation.cement.veins import Veins
 
 __all__ = [
     "EMPTY",
+    "NO_CHANNELS",
     "SETTING_S",
     "Cement",
+    "Channels",
+    "Exit",
     "Injection",
     "Medium",
+    "Veins",
     "advance",
     "medium_of",
     "setting",

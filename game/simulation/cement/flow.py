@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 
 from game.patient.patient import Region
 from game.simulation.cement.body import Cement, Injection
+from game.simulation.cement.channels import Channels
+from game.simulation.cement.exits import Exit
 from game.simulation.cement.medium import Medium
 from game.simulation.cement.network import CELLS, ROWS, Network, inject, network
 from game.simulation.cement.rheology import FROZEN_PA_S
@@ -33,7 +35,7 @@ TIGHT = 1.0e-3  # mouth voxels this much tighter than the loosest get no flow: a
 _kept = threading.local()
 
 
-def advance(medium: Medium, cement: Cement, injection: Injection) -> Cement:
+def advance(medium: Medium, channels: Channels, cement: Cement, injection: Injection) -> Cement:
     """The cement after one request: a new value; the arguments are not touched.
 
     delivered + refused = requested. Refused is what the pressure limit kept back within
@@ -51,10 +53,12 @@ def advance(medium: Medium, cement: Cement, injection: Injection) -> Cement:
     net = network(_scratch(medium.porosity.size), len(cement.voxels), len(mouth))
     poured, flow, resistance = inject(
         net, medium.permeability.reshape(-1, 3), medium.porosity.reshape(-1), medium.grid.shape,
-        medium.grid.spacing, (cement.voxels, cement.ml, _potential(cement)), mouth, share,
+        medium.grid.spacing, (cement.voxels, cement.ml, cement.potential), mouth, share,
         (injection.ml, injection.seconds, bore, most),
     )  # fmt: skip
-    voxels, ml, potential = _merged(cement, net)
+    fresh, potential = _reached(cement, net)
+    voxels = np.append(cement.voxels, net.voxel[fresh])
+    ml = np.append(net.ml[: len(cement.voxels)], net.ml[fresh])
     mpa = 1.0e-6 * injection.viscosity * flow
     return Cement(
         voxels=voxels,
@@ -64,7 +68,11 @@ def advance(medium: Medium, cement: Cement, injection: Injection) -> Cement:
         front_mpa=mpa * resistance,
         total_mpa=mpa * (resistance + bore),
         by_region_ml=_ledger(medium, voxels, ml),
+        age_s=np.append(cement.age_s, np.full(len(fresh), injection.age_s)),
+        celsius=np.append(cement.celsius, np.full(len(fresh), injection.celsius)),
+        exit=np.append(cement.exit, np.full(len(fresh), Exit.NONE, np.uint8)),
         potential=potential,
+        time_s=injection.time_s + injection.seconds,
     )
 
 
@@ -103,12 +111,6 @@ def _mouth(medium: Medium, injection: Injection) -> tuple[NDArray[np.int64], NDA
     return flat, open_to[used] / open_to[used].sum()
 
 
-def _potential(cement: Cement) -> NDArray[np.float64]:
-    if len(cement.potential) == len(cement.voxels):
-        return cement.potential
-    return np.zeros(len(cement.voxels))
-
-
 def _scratch(size: int) -> NDArray[np.int32]:
     """A map of voxels to cells, -1 everywhere, kept by each thread for each size of grid."""
     maps: dict[int, NDArray[np.int32]] = _kept.__dict__.setdefault("maps", {})
@@ -123,22 +125,14 @@ def _refused(cement: Cement, injection: Injection) -> Cement:
     return replace(cement, refused_ml=injection.ml, front_mpa=0.0, total_mpa=stuck)
 
 
-def _merged(
-    cement: Cement, net: Network
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Voxels in order, mL and potential, of the cells that hold cement."""
+def _reached(cement: Cement, net: Network) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The cells that have come to hold cement, and the potential of all that do, these last."""
     known, cells = len(cement.voxels), int(net.counts[CELLS])
     fresh = known + np.flatnonzero(net.ml[known:cells] > 0)
-    fresh = fresh[np.argsort(net.voxel[fresh])]
     potential = np.zeros(cells)
     rows = net.cell_of[: net.counts[ROWS]]
     potential[rows] = net.potential[: net.counts[ROWS]]
-    place = np.searchsorted(cement.voxels, net.voxel[fresh])
-    return (
-        np.insert(cement.voxels, place, net.voxel[fresh]),
-        np.insert(net.ml[:known], place, net.ml[fresh]),
-        np.insert(potential[:known], place, potential[fresh]),
-    )
+    return fresh, np.append(potential[:known], potential[fresh])
 
 
 def _ledger(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from game.geometry.grid import FloatArray, Grid, trilinear
 from game.patient.patient import FORAMINA, Fracture, Patient, Region
+from game.simulation.cement.veins import Veins
 
 LEAST_MM2, MOST_MM2 = 1.0e-3, 5.0e-2  # 1e-9 to 5e-8 m2 (facts/cement.md)
 DENSE_HU, SPARSE_HU = 200.0, -50.0  # where these hold, log-linear between: a project choice
@@ -38,13 +39,14 @@ FLATTEST = 0.1  # bounds the weight of the few steps an almost flat sheet makes 
 class Medium:
     """`permeability` (nx, ny, nz, 3) is mm2 along x, y and z, fractures included; `porosity` the
     fraction of a voxel that cement can take; `region` the `Region` codes; `sheet` the sorted flat
-    indices of the voxels that fractures pass through."""
+    indices of the voxels that fractures pass through; `veins` drain the marrow, None without."""
 
     grid: Grid
     permeability: NDArray[np.float32]
     porosity: NDArray[np.float32]
     region: NDArray[np.uint8]
     sheet: NDArray[np.int64]
+    veins: Veins | None = None
 
     def __post_init__(self) -> None:
         shape = self.grid.shape
@@ -58,6 +60,8 @@ class Medium:
             raise ValueError(f"porosity from {low} to {high}; it must lie in (0, 1]")
         if not (np.isfinite(self.permeability).all() and self.permeability.min() >= 0):
             raise ValueError("permeability must be finite and 0 or more everywhere")
+        if self.veins is not None:
+            self.veins.check(self.porosity.size)
 
 
 def medium_of(patient: Patient) -> Medium:

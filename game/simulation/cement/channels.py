@@ -1,0 +1,40 @@
+"""What cannulas have made of the bone: tracks that conduct, and steel that closes voxels now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Channels:
+    """`voxels` (k,) are sorted flat indices into the patient's bone grid; there `permeability`
+    (k, 3), mm2 along x, y and z (0 closed), and `porosity` (k,) stand in place of the medium's.
+
+    Raises ValueError for arrays that do not fit, unsorted voxels and values out of range."""
+
+    voxels: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    permeability: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
+    porosity: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+
+    def __post_init__(self) -> None:
+        count = len(self.voxels)
+        if self.permeability.shape != (count, 3) or self.porosity.shape != (count,):
+            raise ValueError(
+                f"channel arrays {self.permeability.shape} and {self.porosity.shape}; "
+                f"{count} voxels need {(count, 3)} and {(count,)}"
+            )
+        if count == 0:
+            return
+        if self.voxels[0] < 0 or np.any(np.diff(self.voxels) <= 0):
+            raise ValueError("channel voxels must be 0 or more, sorted, each once")
+        if not (np.isfinite(self.permeability).all() and self.permeability.min() >= 0):
+            raise ValueError("channel permeability must be finite and 0 or more everywhere")
+        low, high = float(self.porosity.min()), float(self.porosity.max())
+        if not (low > 0 and high <= 1):
+            raise ValueError(f"channel porosity from {low} to {high}; it must lie in (0, 1]")
+
+
+NO_CHANNELS = Channels()
