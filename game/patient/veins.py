@@ -1,13 +1,13 @@
 """The veins that drain the sacral alae, drawn: from the marrow through the anterior cortex, or
 through a foramen's wall, to the lateral sacral vein and with it to the internal iliac vein.
 
-Known: a plexus before the sacrum joins lateral and median sacral veins like a ladder and takes up
-intraosseous veins (Zeit & Cope, AJR 1983; 140:143); it drains into the internal iliac veins and has
-no valves. Of 100 sacra 16 had one or more large openings of intraosseous veins on the anterior face,
-at S3-S5; in the others they were very small (Wang, Arch Surg 1985; 120:1013). The median sacral vein
-is 2.5 mm wide (mean of 37, Wu 1997); the lateral one is taken to be so too. How many veins leave an
-ala, where and how wide, was not found: NUMBER, RADIUS_MM and SPREAD are project choices, and
-RADIUS_MM was calibrated on how often sacroplasties leak into veins (`sacrosim bench cement`).
+Known: a plexus before the sacrum joins lateral and median sacral veins like a ladder (Zeit & Cope,
+AJR 1983; 140:143), takes up veins that come out of the bone and drains into the internal iliac
+veins. Of 100 sacra 16 had one or more large openings of such veins on the anterior face, at S3-S5;
+in the others they were very small (Wang, Arch Surg 1985; 120:1013). The median sacral vein is
+2.5 mm wide (mean of 37 bodies, Wu 1997); the lateral one is taken to be so too. How many veins
+leave an ala, where and how wide, was not found: NUMBER, RADIUS_MM and SPREAD are project choices,
+and RADIUS_MM was calibrated on how often sacroplasties leak into veins (`sacrosim bench cement`).
 No vein is seen on a CT: all are assumed. They follow from the patient and its seed, so that a saved
 patient needs no page for them.
 """
@@ -20,7 +20,10 @@ from scipy.interpolate import make_interp_spline
 from game.geometry.grid import FloatArray
 from game.patient.patient import SIDES, Patient, Region, Side, Tube
 
-NUMBER = (2.0, 1.0)  # means, a side: through the anterior cortex of the ala; by each of the foramina
+NUMBER = (
+    2.0,
+    1.0,
+)  # means, a side: through the anterior cortex of the ala; by each of the foramina
 RADIUS_MM = 0.45  # median, inside bone: calibrated
 SPREAD, WIDEST_MM = 0.4, 1.5  # of the radius: SD of its log, and the most
 TRUNK_MM, LINK_MM = 1.25, 0.8  # radii of the lateral sacral vein, and least of what joins it
@@ -56,7 +59,7 @@ def _of_side(patient: Patient, side: Side, rng: np.random.Generator) -> list[Tub
     openings = _anterior(patient, side, rng)
     for level in LEVELS:
         openings += _foraminal(patient, side, level, rng)
-    veins = []
+    veins: list[Tube] = []
     for opening in openings:
         drawn = RADIUS_MM * np.exp(SPREAD * rng.standard_normal())
         depth = float(rng.uniform(*ROOT_MM))
@@ -180,9 +183,7 @@ def _radii(patient: Patient, line: FloatArray, trunk: FloatArray, drawn: float) 
     return np.where(in_trunk, max(link, TRUNK_MM), np.where(outside, link, drawn))
 
 
-def _with_iliac(
-    line: FloatArray, radii: FloatArray, iliac: Tube
-) -> tuple[FloatArray, FloatArray]:
+def _with_iliac(line: FloatArray, radii: FloatArray, iliac: Tube) -> tuple[FloatArray, FloatArray]:
     """A vein and its radii with the ILIAC_MM of the iliac vein that follow it upwards."""
     joins = int(np.argmin(np.linalg.norm(iliac.line - line[-1], axis=1)))
     upwards = iliac.line[:joins][::-1] if joins > 1 else iliac.line[joins + 1 :]

@@ -15,6 +15,7 @@ from game.patient.patient import Region, Side
 from game.simulation.actions import cement_age, in_flight, stylet_moved, told, with_side
 from game.simulation.case import Case
 from game.simulation.cement import Cement, Channels, Injection, Medium, viscosity
+from game.simulation.cement.tracks import channels_of, shafts
 from game.simulation.clock import CEMENT, CEMENT_S, TICK_S, UNITS_PER_SECOND, seconds
 from game.simulation.control import Control
 from game.simulation.events import Aliquot, Event, LeakStarted
@@ -41,7 +42,19 @@ def inject(case: Case, state: State, control: Control, solve: Solve) -> State:
     if state.due is None and state.run is None and state.injector.backlog_ml == 0:
         return state
     state = _end_run(_settle(case, state, solve))
-    return replace(state, due=_asked(state), due_side=state.injector.feeding)
+    due = _asked(state)
+    if due is not None:
+        state = _channelled(case, state)
+    return replace(state, due=due, due_side=state.injector.feeding)
+
+
+def _channelled(case: Case, state: State) -> State:
+    """Bone as the cannulas have made it by now; the same channels where none has moved."""
+    steel = shafts(state.cannulas)
+    if steel == state.steel and len(state.holes) == state.bored:
+        return state
+    channels = channels_of(case.patient.bone, state.holes, steel)
+    return replace(state, channels=channels, steel=steel, bored=len(state.holes))
 
 
 def _pressed(state: State, control: Control) -> Injector:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from game.geometry.grid import FloatArray, Grid
 from game.patient.patient import Patient, Region, Tube
@@ -97,9 +98,9 @@ def _gains(chain: _Chain) -> FloatArray:
     return np.asarray(1.0 / (half + np.r_[0.0, half[:-1]]))
 
 
-def _regions(points: FloatArray, grid: Grid, patient: Patient) -> FloatArray:
+def _regions(points: FloatArray, grid: Grid, patient: Patient) -> NDArray[np.uint8]:
     """`Region` codes (n,); what lies before the bone, beyond the grid too, is presacral."""
-    return np.asarray(grid.nearest(patient.region, points, int(Region.PRESACRAL)), np.uint8)
+    return grid.nearest(patient.region, points, int(Region.PRESACRAL)).astype(np.uint8)
 
 
 def courses(veins: Veins, size: int) -> Iterator[FloatArray]:

@@ -1,10 +1,10 @@
 """What cannulas leave in the bone: tracks that conduct cement, and steel that bars its way.
 
-A track is a hole of the cannula's own radius r filled with blood and marrow, through bone and, where
-the tip went through it, cortex. Within it flow is Poiseuille's, which for a hole wider than a voxel
-is a permeability r^2 / 8 (as a porous medium of the same conductance per area). Where steel stands
-now nothing flows but at its mouth. A hole's walls are taken to be clean: bone that the stylet
-packs beside it is left out.
+A track is a hole of the cannula's own radius r filled with blood and marrow, through bone and,
+where the tip went through it, cortex. Flow within it is Poiseuille's, which for a hole wider than a
+voxel is a permeability r^2 / 8 (a porous medium of the same conductance per area). Where steel
+stands now nothing flows but at its mouth. A hole's walls are taken to be clean: bone that the
+stylet packs beside it is left out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from game.geometry.grid import FloatArray, Grid, Point
 from game.patient.patient import Side
 from game.simulation.cement.channels import NO_CHANNELS, Channels
 
-APART_MM = 1.0  # between two places of a track; the hole between is 1.41 mm in radius of 1.5
+APART_MM = 0.7  # between two places of a track; the hole between is 1.46 mm in radius of 1.5
 BEYOND_MM = 2.5  # a hole is followed this far outside the bone, through all of the cortex
 MOVED_MM = 0.25  # steel that has moved less than this bars the same voxels: a project choice
 PARTS = 1.0 / MOVED_MM
