@@ -12,7 +12,7 @@ from game.patient.patient import Side
 from game.simulation.actions import cement_age
 from game.simulation.case import Case
 from game.simulation.cement import SETTING_S
-from game.simulation.cement.rheology import WINDOW_S
+from game.simulation.cement.products import WINDOW_S
 from game.simulation.events import Aliquot, Exposed, Marked
 from game.simulation.placing import bony_depth, way_ahead
 from game.simulation.state import State

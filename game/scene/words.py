@@ -9,7 +9,7 @@ from game.devices.carm import CArmPose
 from game.geometry.grid import Point
 from game.geometry.views import Anatomy, nearest_view
 from game.simulation.cement import SETTING_S
-from game.simulation.cement.rheology import WINDOW_S
+from game.simulation.cement.products import WINDOW_S
 from game.simulation.clock import seconds
 from game.simulation.events import (
     Aliquot,

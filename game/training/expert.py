@@ -18,7 +18,7 @@ from game.patient.patient import Side
 from game.simulation.actions import cement_age
 from game.simulation.case import Case
 from game.simulation.cement import SETTING_S
-from game.simulation.cement.rheology import WINDOW_S
+from game.simulation.cement.products import WINDOW_S
 from game.simulation.clock import TICK, UNITS_PER_SECOND, seconds
 from game.simulation.control import (
     Action,

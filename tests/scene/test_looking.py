@@ -28,7 +28,7 @@ from game.scene.words import (
     view_words,
 )
 from game.simulation.cement import SETTING_S
-from game.simulation.cement.rheology import WINDOW_S
+from game.simulation.cement.products import WINDOW_S
 from game.simulation.clock import TICK_S
 from game.simulation.control import Mark
 from game.simulation.events import Breached, Refused

@@ -20,7 +20,7 @@ from game.scene.words import aim_degrees
 from game.scoring.rubric import load_rubric
 from game.scoring.scorecard import score
 from game.simulation.case import Case
-from game.simulation.cement.rheology import WINDOW_S
+from game.simulation.cement.products import WINDOW_S
 from game.training.levels import make_case, read_level
 
 pytestmark = pytest.mark.xdist_group("scene")

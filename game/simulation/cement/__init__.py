@@ -9,21 +9,37 @@ from game.simulation.cement.channels import NO_CHANNELS, Channels
 from game.simulation.cement.exits import Exit
 from game.simulation.cement.flow import advance
 from game.simulation.cement.medium import Medium, medium_of
-from game.simulation.cement.rheology import SETTING_S, setting, viscosity
+from game.simulation.cement.products import (
+    SETTING_S,
+    WINDOW_S,
+    ProductError,
+    product,
+    products,
+    setting,
+    viscosity,
+)
+from game.simulation.cement.rheology import Product, aged, apparent_viscosity
 from game.simulation.cement.veins import Veins
 
 __all__ = [
     "EMPTY",
     "NO_CHANNELS",
     "SETTING_S",
+    "WINDOW_S",
     "Cement",
     "Channels",
     "Exit",
     "Injection",
     "Medium",
+    "Product",
+    "ProductError",
     "Veins",
     "advance",
+    "aged",
+    "apparent_viscosity",
     "medium_of",
+    "product",
+    "products",
     "setting",
     "viscosity",
 ]
