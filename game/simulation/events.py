@@ -7,7 +7,7 @@ again under a new rubric. Times are 1/3000 s; lengths mm; angles degrees (they l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from game.geometry.grid import Point
@@ -181,6 +181,15 @@ class LeakStarted:
 
 
 @dataclass(frozen=True)
+class ExitOpened:
+    """The first 0.01 mL beyond the envelope by one way: an `Exit`'s name in lower case."""
+
+    time: int
+    exit: str
+    kind: Literal["exit-opened"] = "exit-opened"
+
+
+@dataclass(frozen=True)
 class CannulaRemoved:
     """`stylet_in` says whether the bore was emptied; `cement_s` is the cement's age."""
 
@@ -216,7 +225,11 @@ class Outcome:
     """The last event: what was left in the patient. Cement volumes in mL; `coverage` is the
     fraction of each fracture sheet reached; `column_mm` the length of the unbroken column along
     the sheet; `leaked_ml` by region. Dose: air kerma at the reference point, kerma-area product,
-    and what reached the operator's hand (scatter, primary) and eye without lead."""
+    and what reached the operator's hand (scatter, primary) and eye without lead. `exits_ml` is what
+    is outside by exit; `foot_mm` how far each side's column ends from its entry, where there is
+    one; `continuity` the fraction of each fractured level's height that cement bridges, by side and
+    level; `interdigitated_ml` the cement between trabeculae; `hazard_mm` the least distance of
+    cement to each hazard, negative inside it."""
 
     time: int
     injected_ml: Mapping[Side, float]
@@ -234,11 +247,16 @@ class Outcome:
     hand_primary_mgy: float = 0.0
     hand_pulses: int = 0
     eye_mgy: float = 0.0
+    exits_ml: Mapping[str, float] = field(default_factory=dict)
+    foot_mm: Mapping[Side, float] = field(default_factory=dict)
+    continuity: Mapping[Side, Mapping[str, float]] = field(default_factory=dict)
+    interdigitated_ml: float = 0.0
+    hazard_mm: Mapping[str, float] = field(default_factory=dict)
     kind: Literal["outcome"] = "outcome"
 
 
 Event = (
     Briefed | Exposed | CannulaTaken | Marked | SkinEntered | BoneEntered | Advanced | Breached
-    | Placed | StyletMoved | Mixed | Aliquot | LeakStarted | CannulaRemoved | LegPain | Refused
-    | Outcome
+    | Placed | ExitOpened | StyletMoved | Mixed | Aliquot | LeakStarted | CannulaRemoved | LegPain
+    | Refused | Outcome
 )  # fmt: skip

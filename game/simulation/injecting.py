@@ -15,10 +15,11 @@ from game.patient.patient import Region, Side
 from game.simulation.actions import cement_age, in_flight, stylet_moved, told, with_side
 from game.simulation.case import Case
 from game.simulation.cement import Cement, Channels, Injection, Medium, viscosity
+from game.simulation.cement.exits import exits_ml
 from game.simulation.cement.tracks import channels_of, shafts
 from game.simulation.clock import CEMENT, CEMENT_S, TICK_S, UNITS_PER_SECOND, seconds
 from game.simulation.control import Control
-from game.simulation.events import Aliquot, Event, LeakStarted
+from game.simulation.events import Aliquot, Event, ExitOpened, LeakStarted
 from game.simulation.placing import bony_depth
 from game.simulation.state import Run, State
 
@@ -119,15 +120,23 @@ def _run(before: State, state: State, side: Side, placed_ml: float) -> Run:
 
 
 def _tell_leaks(state: State) -> State:
-    fresh = tuple(
+    """What leaked for the first time, by where it lies and by which way it came."""
+    regions = tuple(
         region
         for region, ml in sorted(state.cement.by_region_ml.items())
         if region != Region.MARROW and ml >= LEAK_STARTS_ML and region not in state.leaking
     )
-    if not fresh:
+    ways = tuple(
+        way
+        for way, ml in sorted(exits_ml(state.cement.exit, state.cement.ml).items())
+        if ml >= LEAK_STARTS_ML and way not in state.exits
+    )
+    if not regions and not ways:
         return state
-    events: list[Event] = [LeakStarted(state.time, region.name.lower()) for region in fresh]
-    return told(replace(state, leaking=state.leaking + fresh), *events)
+    events: list[Event] = [LeakStarted(state.time, region.name.lower()) for region in regions]
+    events += [ExitOpened(state.time, way.name.lower()) for way in ways]
+    leaking, exits = state.leaking + regions, state.exits + ways
+    return told(replace(state, leaking=leaking, exits=exits), *events)
 
 
 def _end_run(state: State, quiet: float = RUN_ENDS) -> State:

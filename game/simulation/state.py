@@ -18,6 +18,7 @@ from game.geometry.grid import Point
 from game.geometry.views import ViewName
 from game.patient.patient import Region, Side
 from game.simulation.cement import EMPTY, NO_CHANNELS, Cement, Channels, Injection, setting
+from game.simulation.cement.exits import Exit
 from game.simulation.cement.tracks import Hole, Shaft
 from game.simulation.clock import seconds
 from game.simulation.events import Event
@@ -59,7 +60,8 @@ class State:
     """`time` in 1/3000 s. `due` is the injection, through the cannula of `due_side`, whose result
     enters 50 ms after it was asked for, in bone as `channels` was at that moment: what the `steel`
     that stood then, and the first `bored` of the `holes` that tips have left, made of it. `leaking`
-    and `pain` are the regions that have leaked and hurt so far. `picture_pose`, `picture_view`,
+    and `pain` are the regions that have leaked and hurt so far, `exits` the ways out that have
+    opened. `picture_pose`, `picture_view`,
     `picture_field` and `gripped`, the side whose cannula a hand was on, belong to the image that
     the monitor holds. `events` are this tick's, in order."""
 
@@ -84,6 +86,7 @@ class State:
     injected_ml: Mapping[Side, float] = field(default_factory=lambda: MappingProxyType({}))
     run: Run | None = None
     leaking: tuple[Region, ...] = ()
+    exits: tuple[Exit, ...] = ()
     pain: tuple[Region, ...] = ()
     finished: bool = False
     events: tuple[Event, ...] = ()
@@ -99,7 +102,8 @@ class State:
             self.injector.offered_ml, self.injector.backlog_ml, self.injector.pushing,
             self.injector.pushed,
             self.injector.discarded_ml, self.due, self.due_side,
-            sorted(self.injected_ml.items()), self.run, self.leaking, self.pain, self.finished,
+            sorted(self.injected_ml.items()), self.run, self.leaking, self.exits, self.pain,
+            self.finished,
             self.cement.delivered_ml, self.cement.front_mpa, self.cement.total_mpa,
             self.cement.time_s, self.holes, self.steel, self.bored,
         ):  # fmt: skip
