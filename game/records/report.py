@@ -15,15 +15,16 @@ from game.scoring.scorecard import Item, Scorecard, SideResult
 
 Slot = Literal[
     "entry-left", "entry-right", "lateral-left", "lateral-right", "ap-confirm", "after-ap",
-    "after-lateral", "view3d", "timeline",
+    "after-lateral", "view3d", "fill-left", "fill-right", "timeline",
 ]  # fmt: skip
 SLOTS: tuple[Slot, ...] = get_args(Slot)
 XRAYS = SLOTS[:7]
+MAPS: tuple[Slot, ...] = ("fill-left", "fill-right")
 PHASE_TITLES: Mapping[Phase, str] = {
     "views": "Views", "entry": "Entry", "path": "Path", "cement": "Cement", "conduct": "Conduct",
 }  # fmt: skip
 FAR_MM = 10.0  # hazards further from cement are not told: a project choice
-_WIDE = ("view3d", "timeline")
+_WIDE = ("view3d", "fill-left", "fill-right", "timeline")
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -63,6 +64,7 @@ def report_html(scorecard: Scorecard, figures: Sequence[Picture], header: Mappin
     placed = {figure.slot: figure for figure in figures}
     xrays = [placed[slot] for slot in XRAYS if slot in placed]
     model = [placed["view3d"]] if "view3d" in placed else []
+    maps = [placed[slot] for slot in MAPS if slot in placed]
     timeline = [placed["timeline"]] if "timeline" in placed else []
     parts = (
         _verdict(scorecard, header),
@@ -72,6 +74,7 @@ def report_html(scorecard: Scorecard, figures: Sequence[Picture], header: Mappin
         _section("Cement and what it may harm", _hazards(scorecard)),
         _section("X-ray pictures", _gallery(xrays)),
         _section("In three dimensions", _gallery(model)) if model else "",
+        _section("Fill and pressure", _gallery(maps)) if maps else "",
         _section("Over time", _gallery(timeline)) if timeline else "",
         *(_section(PHASE_TITLES[phase], _items(scorecard.phase(phase))) for phase in PHASES),
         _section("Told, not graded", _counts(scorecard)),
