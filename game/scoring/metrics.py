@@ -20,6 +20,7 @@ from game.simulation.events import (
     Breached,
     Briefed,
     CannulaRemoved,
+    ExitOpened,
     Exposed,
     Marked,
     Mixed,
@@ -162,6 +163,32 @@ def leaked_ml(trace: Trace) -> Mapping[str, float] | None:
     """mL beyond the cortical envelope by compartment; None where it was never measured."""
     end = last_outcome(trace)
     return {wall_name(w): ml for w, ml in sorted(end.leaked_ml.items())} if end else None
+
+
+def exits(trace: Trace) -> list[tuple[str, float, float | None]]:
+    """Each way out of the bone: its name, mL at the end, and when it opened, s."""
+    end = last_outcome(trace)
+    began = {event.exit: seconds(event.time) for event in all_of(trace, ExitOpened)}
+    return [(way, ml, began.get(way)) for way, ml in sorted(end.exits_ml.items())] if end else []
+
+
+def foot_mm(trace: Trace, side: Side) -> float | None:
+    """How far the column ends from the bony entry planned."""
+    end = last_outcome(trace)
+    return end.foot_mm.get(side) if end else None
+
+
+def continuity(trace: Trace, side: Side) -> list[tuple[str, float]]:
+    """Each fractured level and how much of its height cement bridges."""
+    end = last_outcome(trace)
+    return sorted(end.continuity.get(side, {}).items()) if end else []
+
+
+def nearest_hazards(trace: Trace) -> list[tuple[str, float]]:
+    """The hazards, the one that cement came nearest to first, and that distance, mm."""
+    end = last_outcome(trace)
+    gaps = sorted((mm, name) for name, mm in end.hazard_mm.items()) if end else []
+    return [(name, mm) for mm, name in gaps]
 
 
 def from_entry_mm(trace: Trace, side: Side) -> float | None:

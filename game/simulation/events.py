@@ -221,6 +221,15 @@ class LeakStarted:
 
 
 @dataclass(frozen=True)
+class ExitOpened:
+    """The first 0.01 mL beyond the envelope by one way: an `Exit`'s name in lower case."""
+
+    time: int
+    exit: str
+    kind: Literal["exit-opened"] = "exit-opened"
+
+
+@dataclass(frozen=True)
 class CannulaRemoved:
     """`stylet_in` says whether the bore was emptied; `cement_s` is the cement's age."""
 
@@ -258,7 +267,11 @@ class Outcome:
     the sheet; `leaked_ml` by region; tails left along the cannulas' ways in mL and mm; `celsius`
     the highest temperature while it sets, in the cement and where a root or the sac lies. Dose: air
     kerma at the reference point, kerma-area product, and what reached the operator's hand
-    (scatter, primary) and eye without lead."""
+    (scatter, primary) and eye without lead. `exits_ml` is what is outside by exit; `foot_mm` how
+    far each side's column ends from its entry, where there is one; `continuity` the fraction of
+    each fractured level's height that cement bridges, by side and level; `interdigitated_ml` the
+    cement between trabeculae; `hazard_mm` the least distance of cement to each hazard, negative
+    inside it."""
 
     time: int
     injected_ml: Mapping[Side, float]
@@ -279,11 +292,16 @@ class Outcome:
     tail_ml: Mapping[Side, float] = field(default_factory=dict)
     tail_mm: Mapping[Side, float] = field(default_factory=dict)
     celsius: Mapping[str, float] = field(default_factory=dict)
+    exits_ml: Mapping[str, float] = field(default_factory=dict)
+    foot_mm: Mapping[Side, float] = field(default_factory=dict)
+    continuity: Mapping[Side, Mapping[str, float]] = field(default_factory=dict)
+    interdigitated_ml: float = 0.0
+    hazard_mm: Mapping[str, float] = field(default_factory=dict)
     kind: Literal["outcome"] = "outcome"
 
 
 Event = (
     Briefed | Exposed | CannulaTaken | Marked | SkinEntered | BoneEntered | Advanced | Breached
-    | Placed | StyletMoved | Mixed | StrandTested | DrawnUp | Aliquot | LeakStarted
+    | Placed | ExitOpened | StyletMoved | Mixed | StrandTested | DrawnUp | Aliquot | LeakStarted
     | TailLeft | CannulaRemoved | LegPain | Refused | Outcome
 )  # fmt: skip

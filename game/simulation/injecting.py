@@ -25,17 +25,19 @@ from game.simulation.batch import (
 )
 from game.simulation.case import Case
 from game.simulation.cement import Cement, Channels, Injection, Medium
+from game.simulation.cement.exits import exits_ml
 from game.simulation.cement.rheology import bore_flow, bore_loss
+from game.simulation.cement.tracks import channels_of, shafts
 from game.simulation.clock import CEMENT, CEMENT_S, TICK_S, UNITS_PER_SECOND, seconds
 from game.simulation.control import Control
-from game.simulation.events import Aliquot, Event, LeakStarted, Refused
+from game.simulation.events import Aliquot, Event, ExitOpened, LeakStarted, Refused
 from game.simulation.placing import bony_depth
 from game.simulation.state import Run, State
 
 Solve = Callable[[Medium, Channels, Cement, Injection], Cement]
 
 LEAK_STARTS_ML = 0.01  # the first voxels beyond the envelope: a project choice
-TRICKLE_ML = 1.0e-3 * CEMENT_S  # 1 uL/s: a spring that runs down this slowly has stopped; a choice
+TRICKLE_ML = 2.0e-3 * CEMENT_S  # 2 uL/s: slower than this no eye sees it run; a project choice
 RUN_ENDS = UNITS_PER_SECOND // 2  # half a second without flow ends an aliquot: a project choice
 
 
@@ -58,7 +60,18 @@ def inject(case: Case, state: State, control: Control, solve: Solve) -> State:
         return replace(state, injector=dripped(state.injector, 0.0), due=None)
     released = control.plunger < 0 and state.injector.pushed is None  # the pressure is let go
     due = None if released else _asked(state)
+    if due is not None:
+        state = _channelled(case, state)
     return replace(state, due=due, due_side=state.injector.feeding)
+
+
+def _channelled(case: Case, state: State) -> State:
+    """Bone as the cannulas have made it by now; the same channels where none has moved."""
+    steel = shafts(state.cannulas)
+    if steel == state.steel and len(state.holes) == state.bored:
+        return state
+    channels = channels_of(case.patient.bone, state.holes, steel)
+    return replace(state, channels=channels, steel=steel, bored=len(state.holes))
 
 
 def _idle_told(state: State, control: Control) -> State:
@@ -255,15 +268,23 @@ def _run(before: State, state: State, side: Side, placed_ml: float) -> Run:
 
 
 def _tell_leaks(state: State) -> State:
-    fresh = tuple(
+    """What leaked for the first time, by where it lies and by which way it came."""
+    regions = tuple(
         region
         for region, ml in sorted(state.cement.by_region_ml.items())
         if region != Region.MARROW and ml >= LEAK_STARTS_ML and region not in state.leaking
     )
-    if not fresh:
+    ways = tuple(
+        way
+        for way, ml in sorted(exits_ml(state.cement.exit, state.cement.ml).items())
+        if ml >= LEAK_STARTS_ML and way not in state.exits
+    )
+    if not regions and not ways:
         return state
-    events: list[Event] = [LeakStarted(state.time, region.name.lower()) for region in fresh]
-    return told(replace(state, leaking=state.leaking + fresh), *events)
+    events: list[Event] = [LeakStarted(state.time, region.name.lower()) for region in regions]
+    events += [ExitOpened(state.time, way.name.lower()) for way in ways]
+    leaking, exits = state.leaking + regions, state.exits + ways
+    return told(replace(state, leaking=leaking, exits=exits), *events)
 
 
 def _end_run(state: State, quiet: float = RUN_ENDS) -> State:

@@ -14,6 +14,7 @@ from game.devices.cannula import Cannula
 from game.geometry.grid import FloatArray, Point
 from game.patient.patient import Region, Side, Structure
 from game.simulation.case import Case
+from game.simulation.cement.tracks import BEYOND_MM, bored
 from game.simulation.control import Control
 from game.simulation.events import (
     Advanced,
@@ -53,12 +54,22 @@ def steer(case: Case, state: State, control: Control) -> State:
         moved, watch, events = _through_tissue(case, state, side, before, moved)
     if moved.stage == "held" and before.stage != "held":
         state = leave_tail(state, side)
-    return replace(
+    state = replace(
         state,
         cannulas={**state.cannulas, side: moved},
         watches={**state.watches, side: watch},
         events=state.events + events,
     )
+    return _drilled(case, state, moved)
+
+
+def _drilled(case: Case, state: State, cannula: Cannula) -> State:
+    """The hole that a tip in bone, or just through it, leaves."""
+    if cannula.stage != "bone":
+        return state
+    if float(case.patient.depth_in_bone(np.array([cannula.tip]))[0]) < -BEYOND_MM:
+        return state
+    return replace(state, holes=bored(state.holes, cannula.tip, cannula.radius))
 
 
 def _turned(state: State, side: Side, radians: float) -> State:

@@ -18,7 +18,9 @@ from game.geometry.grid import Point
 from game.geometry.views import ViewName
 from game.patient.patient import Region, Side
 from game.simulation.cement import EMPTY, NO_CHANNELS, Cement, Channels, Injection, product
+from game.simulation.cement.exits import Exit
 from game.simulation.cement.rheology import set_at
+from game.simulation.cement.tracks import Hole, Shaft
 from game.simulation.clock import UNITS_PER_SECOND, seconds
 from game.simulation.events import Event
 from game.simulation.operator import Operator
@@ -77,8 +79,10 @@ class Run:
 @dataclass(frozen=True, eq=False)
 class State:
     """`time` in 1/3000 s. `due` is the injection, through the cannula of `due_side`, whose result
-    enters 50 ms after it was asked for, in bone as `channels` was at that moment. `leaking` and
-    `pain` are the regions that have leaked and hurt so far. `picture_pose`, `picture_view`,
+    enters 50 ms after it was asked for, in bone as `channels` was at that moment: what the `steel`
+    that stood then, and the first `bored` of the `holes` that tips have left, made of it. `leaking`
+    and `pain` are the regions that have leaked and hurt so far, `exits` the ways out that have
+    opened. `picture_pose`, `picture_view`,
     `picture_field` and `gripped`, the side whose cannula a hand was on, belong to the image that
     the monitor holds. `events` are this tick's, in order."""
 
@@ -95,12 +99,16 @@ class State:
     injector: Injector = field(default_factory=Injector)
     cement: Cement = EMPTY
     channels: Channels = NO_CHANNELS
+    holes: tuple[Hole, ...] = ()
+    steel: tuple[Shaft, ...] = ()
+    bored: int = 0
     due: Injection | None = None
     due_side: Side | None = None
     injected_ml: Mapping[Side, float] = field(default_factory=lambda: MappingProxyType({}))
     tails: Mapping[Side, Tail] = field(default_factory=lambda: MappingProxyType({}))
     run: Run | None = None
     leaking: tuple[Region, ...] = ()
+    exits: tuple[Exit, ...] = ()
     pain: tuple[Region, ...] = ()
     finished: bool = False
     events: tuple[Event, ...] = ()
@@ -114,9 +122,10 @@ class State:
             sorted(self.watches.items()), replace(self.injector, bore_ml={}, cures={}),
             sorted(self.injector.bore_ml.items()), sorted(self.injector.cures.items()),
             sorted(self.tails.items()), self.due, self.due_side,
-            sorted(self.injected_ml.items()), self.run, self.leaking, self.pain, self.finished,
+            sorted(self.injected_ml.items()), self.run, self.leaking, self.exits, self.pain,
+            self.finished,
             self.cement.delivered_ml, self.cement.front_mpa, self.cement.total_mpa,
-            self.cement.time_s,
+            self.cement.time_s, self.holes, self.steel, self.bored,
         ):  # fmt: skip
             sha.update(repr(part).encode())
         body, channels = self.cement, self.channels

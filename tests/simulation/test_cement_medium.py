@@ -12,7 +12,14 @@ from game.geometry.grid import Grid
 from game.geometry.views import Anatomy
 from game.patient.patient import Fracture, Patient, Region
 from game.simulation.cement import EMPTY, NO_CHANNELS, Cement, Injection, Medium, advance, medium_of
-from game.simulation.cement.medium import CORTEX_MM2, LEAST_MM2, MOST_MM2, conduit, crossed
+from game.simulation.cement.medium import (
+    CORTEX_MM2,
+    LEAST_MM2,
+    MOST_MM2,
+    VOID_MM2,
+    conduit,
+    crossed,
+)
 
 H, RADIUS, SIDE = 0.75, 7.3, 33
 GRID = Grid((-12.0, -12.0, -12.0), H, (SIDE, SIDE, SIDE))
@@ -64,13 +71,20 @@ def injected(medium: Medium, ml: float, tip: tuple[float, float, float] = (0, 0,
 
 
 @pytest.mark.parametrize(
-    ("hounsfield", "permeability"), [(-200, MOST_MM2), (-50, MOST_MM2), (200, LEAST_MM2)]
+    ("hounsfield", "permeability"),
+    [(-200, VOID_MM2), (-1, VOID_MM2), (75, (MOST_MM2 * LEAST_MM2) ** 0.5), (200, LEAST_MM2)],
 )
 def test_permeability_falls_with_density_between_its_ends(
     hounsfield: int, permeability: float
 ) -> None:
     middle = medium_of(ball(hounsfield)).permeability[16, 16, 16]
     assert middle == pytest.approx(permeability, rel=1e-5)
+
+
+def test_an_alar_void_has_room_for_nothing_but_cement() -> None:
+    assert VOID_MM2 > MOST_MM2
+    assert medium_of(ball(-30)).porosity[16, 16, 16] == 1.0
+    assert medium_of(ball(1)).porosity[16, 16, 16] < 1.0
 
 
 def test_porosity_at_the_density_of_an_insufficiency_fracture() -> None:

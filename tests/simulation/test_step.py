@@ -253,7 +253,8 @@ def injected() -> tuple[State, list[Event]]:
         Control(actions=(Connect("left"),)),
     ]
     press = [Control(plunger=100)] * 60
-    fill = press * 13 + [Control()] * 60 + travel(30, -15, -35) + press * 7 + [Control()] * 60
+    release = [Control(plunger=-100)] * 60
+    fill = press * 13 + release + travel(30, -15, -35) + press * 7 + release
     end = [
         Control(actions=(MoveStylet("left", True),)), *[Control(plunger=100)] * 600,
         Control(actions=(RemoveCannula("left"), Finish())),
