@@ -15,15 +15,19 @@ from game.devices.beam import DENSITIES, Material
 from game.fluoroscopy.projector import AreaDensities
 from game.geometry.carm import Projection
 from game.geometry.grid import Grid
-from game.simulation.cement import Cement
+from game.simulation.cement import Cement, Veins
+from game.simulation.cement.places import places
 
 
-def cement_path(geometry: Projection, grid: Grid, cement: Cement) -> NDArray[np.float32]:
-    """Length of cement (h, w) along each pixel's ray, mm; `grid` is the patient's bone grid."""
+def cement_path(
+    geometry: Projection, grid: Grid, cement: Cement, veins: Veins | None = None
+) -> NDArray[np.float32]:
+    """Length of cement (h, w) along each pixel's ray, mm; `grid` is the patient's bone grid,
+    `veins` are those that cement may lie in."""
     out = np.zeros((geometry.size, geometry.size), np.float32)
     if len(cement.voxels) == 0:
         return out
-    points = grid.point_from_index(np.stack(np.unravel_index(cement.voxels, grid.shape), axis=1))
+    points = places(cement, grid, veins)
     source, centre = np.array(geometry.source), np.array(geometry.centre)
     axis = (centre - source) / np.linalg.norm(centre - source)
     rays = points - source
@@ -36,10 +40,16 @@ def cement_path(geometry: Projection, grid: Grid, cement: Cement) -> NDArray[np.
     return out
 
 
-def fill(areas: AreaDensities, geometry: Projection, grid: Grid, cement: Cement) -> AreaDensities:
+def fill(
+    areas: AreaDensities,
+    geometry: Projection,
+    grid: Grid,
+    cement: Cement,
+    veins: Veins | None = None,
+) -> AreaDensities:
     """`areas` with cement in place of as much soft tissue (marrow), as far as there is any."""
     values = areas.values.copy()
-    path = cement_path(geometry, grid, cement) / 10.0
+    path = cement_path(geometry, grid, cement, veins) / 10.0
     soft = values[Material.SOFT]
     soft -= np.minimum(soft, path * np.float32(DENSITIES[Material.SOFT]))
     values[Material.CEMENT] += path * np.float32(DENSITIES[Material.CEMENT])

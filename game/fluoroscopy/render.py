@@ -22,6 +22,7 @@ from game.fluoroscopy.spectrum import transmitted, unattenuated
 from game.geometry.carm import Projection
 from game.geometry.views import named_view
 from game.simulation.case import Case
+from game.simulation.cement import Veins
 from game.simulation.state import State
 
 VIEW_TOLERANCE_DEG = 15.0  # beyond it a caption gives angles only; project choice
@@ -70,7 +71,7 @@ def exposed(
     coarse: bool = False,
 ) -> NDArray[np.float32]:
     """The panel's signal (h, w), keV/mm2, of the state's last pulse; as `render`."""
-    areas = scene_areas(state, projector, geometry, coarse)
+    areas = scene_areas(state, projector, geometry, coarse, case.medium.veins)
     tube = state.tube
     mean, variance = transmitted(areas, tube.kvp, tube.mas)
     generator = np.random.default_rng((abs(case.seed), tube.last_exposure + 1))
@@ -81,13 +82,17 @@ def exposed(
 
 
 def scene_areas(
-    state: State, projector: Projector, geometry: Projection, coarse: bool = False
+    state: State,
+    projector: Projector,
+    geometry: Projection,
+    coarse: bool = False,
+    veins: Veins | None = None,
 ) -> AreaDensities:
     """Area densities of the patient with the state's cement and cannulas in place, and the hand
-    that was on one of them at the last pulse."""
+    that was on one of them at the last pulse; `veins` are those that cement may lie in."""
     areas = projector.areas(geometry, coarse)
     if len(state.cement.voxels):
-        areas = fill(areas, geometry, projector.patient.bone, state.cement)
+        areas = fill(areas, geometry, projector.patient.bone, state.cement, veins)
     for side, cannula in state.cannulas.items():
         if cannula.stage in ("held", "tissue", "bone"):
             bore = state.injector.bore_ml.get(side, 0.0)

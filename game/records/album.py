@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from game.patient.patient import Side
+from game.records.cement_maps import Filling
 from game.records.report import SLOTS, Slot
-from game.simulation.events import CannulaTaken, Exposed, Outcome
+from game.simulation.clock import seconds
+from game.simulation.events import Aliquot, CannulaTaken, Exposed, Outcome
 from game.simulation.state import State
 
 AT_ENTRY_MM = 3.0  # a tip this little in bone stands at its entry: a project choice
@@ -28,15 +30,21 @@ class Album:
     def __init__(self) -> None:
         self._moments: dict[Slot, Moment] = {}
         self._at_rest: set[Side] = set()
+        self._flowing: State | None = None
+        self.fillings: list[Filling] = []
         self.final: State | None = None
 
     def watch(self, state: State) -> None:
         """Look at one state; call it for every tick."""
+        if state.run is not None and state.run.last_flow == state.time:
+            self._flowing = state
         for event in state.events:
             if isinstance(event, Exposed):
                 self._exposed(state, event)
             elif isinstance(event, CannulaTaken):
                 self._at_rest |= {s for s, c in state.cannulas.items() if c.stage == "bone"}
+            elif isinstance(event, Aliquot):
+                self._filled(event)
             elif isinstance(event, Outcome):
                 self.final = state
 
@@ -47,6 +55,13 @@ class Album:
 
     def _keep(self, slot: Slot, caption: str, state: State) -> None:
         self._moments[slot] = Moment(slot, caption, state)
+
+    def _filled(self, run: Aliquot) -> None:
+        """The last state in which cement of this run flowed: at rest it has no pressure."""
+        state, self._flowing = self._flowing, None
+        if state is not None:
+            ml = state.injected_ml.get(run.side, 0.0)
+            self.fillings.append(Filling(run.side, seconds(state.time), ml, state.cement))
 
     def _exposed(self, state: State, event: Exposed) -> None:
         if state.cement.delivered_ml > 0:

@@ -10,19 +10,21 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from game.records.style import STYLE
-from game.scoring.names import PHASES, Phase, is_nerve, spoken
+from game.scoring.names import PHASES, Phase, is_nerve, spoken, way_out
 from game.scoring.scorecard import Item, Scorecard, SideResult
 
 Slot = Literal[
     "entry-left", "entry-right", "lateral-left", "lateral-right", "ap-confirm", "after-ap",
-    "after-lateral", "view3d", "timeline",
+    "after-lateral", "view3d", "fill-left", "fill-right", "timeline",
 ]  # fmt: skip
 SLOTS: tuple[Slot, ...] = get_args(Slot)
 XRAYS = SLOTS[:7]
+MAPS: tuple[Slot, ...] = ("fill-left", "fill-right")
 PHASE_TITLES: Mapping[Phase, str] = {
     "views": "Views", "entry": "Entry", "path": "Path", "cement": "Cement", "conduct": "Conduct",
 }  # fmt: skip
-_WIDE = ("view3d", "timeline")
+FAR_MM = 10.0  # hazards further from cement are not told: a project choice
+_WIDE = ("view3d", "fill-left", "fill-right", "timeline")
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -62,14 +64,17 @@ def report_html(scorecard: Scorecard, figures: Sequence[Picture], header: Mappin
     placed = {figure.slot: figure for figure in figures}
     xrays = [placed[slot] for slot in XRAYS if slot in placed]
     model = [placed["view3d"]] if "view3d" in placed else []
+    maps = [placed[slot] for slot in MAPS if slot in placed]
     timeline = [placed["timeline"]] if "timeline" in placed else []
     parts = (
         _verdict(scorecard, header),
         _section("By phase", _phase_summary(scorecard)),
         _section("Side by side", _sides(scorecard)),
         _section("Cement beyond the cortex", _leaks(scorecard)),
+        _section("Cement and what it may harm", _hazards(scorecard)),
         _section("X-ray pictures", _gallery(xrays)),
         _section("In three dimensions", _gallery(model)) if model else "",
+        _section("Fill and pressure", _gallery(maps)) if maps else "",
         _section("Over time", _gallery(timeline)) if timeline else "",
         *(_section(PHASE_TITLES[phase], _items(scorecard.phase(phase))) for phase in PHASES),
         _section("Told, not graded", _counts(scorecard)),
@@ -154,12 +159,18 @@ def _sides(card: Scorecard) -> str:
         ("Cement injected", lambda s: _number(s.injected_ml, "mL", 2)),
         ("Fracture sheet reached", lambda s: _percent(s.coverage)),
         ("Unbroken column", lambda s: _number(s.column_mm, "mm", 0)),
+        ("Height bridged by level", _bridged),
+        ("Column's foot from the entry", lambda s: _number(s.foot_mm, "mm", 0)),
         ("Foramen at risk", lambda s: "yes" if s.foramen_at_risk else "no"),
     )
     rows = [(name, *(tell(side) for side in card.sides)) for name, tell in lines]
     heads = ("", *(side.side.capitalize() for side in card.sides))
     numbers = tuple(range(1, len(heads)))
     return _table(heads, rows, right=numbers) + _clearances(card)
+
+
+def _bridged(side: SideResult) -> str:
+    return ", ".join(f"{b.level.upper()} {_percent(b.share)}" for b in side.continuity) or "–"
 
 
 def _clearances(card: Scorecard) -> str:
@@ -188,7 +199,26 @@ def _leaks(card: Scorecard) -> str:
         for leak in leaks
     ]
     rows.append(("in all", f"{sum(leak.ml for leak in leaks):.3f} mL", ""))
-    return _table(("Compartment", "Volume", "At risk"), rows, right=(1,))
+    return _table(("Compartment", "Volume", "At risk"), rows, right=(1,)) + _ways_out(card)
+
+
+def _ways_out(card: Scorecard) -> str:
+    if not card.exits:
+        return ""
+    rows = [
+        (way_out(way.exit), f"{way.ml:.3f} mL", "–" if way.began_s is None else _clock(way.began_s))
+        for way in card.exits
+    ]
+    return _table(("Way out of the bone", "Volume", "Began"), rows, right=(1, 2))
+
+
+def _hazards(card: Scorecard) -> str:
+    """The nearest ones: further ones do not matter."""
+    near = [gap for gap in card.hazards if gap.mm < FAR_MM]
+    if not near:
+        return _nothing(f"Cement came within {FAR_MM:.0f} mm of none." if card.hazards else "–")
+    rows = [(gap.hazard.replace("_", " "), _number(gap.mm, "mm")) for gap in near]
+    return _table(("Nearest cement to", "Distance"), rows, right=(1,))
 
 
 def _counts(card: Scorecard) -> str:
@@ -207,6 +237,7 @@ def _counts(card: Scorecard) -> str:
         ("Operator's eye, scatter", _number(counts.eye_mgy, "mGy", 4)),
         ("Cement mixed at", "–" if counts.mixed_s is None else _clock(counts.mixed_s)),
         ("Cement in bone", _number(counts.filled_ml, "mL", 2)),
+        ("of it between trabeculae", _number(counts.interdigitated_ml, "mL", 2)),
         ("Cement left in the cannulas", _number(counts.bore_ml, "mL", 2)),
         ("Leg pain", ", ".join(map(spoken, counts.leg_pain)) or "none"),
         ("Refused actions", "; ".join(counts.refused) or "none"),

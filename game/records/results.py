@@ -16,8 +16,9 @@ from game.errors import BadInput
 from game.fluoroscopy.projector import Projector
 from game.fluoroscopy.render import render
 from game.records.album import Album
+from game.records.cement_maps import cement_maps
 from game.records.figures import timeline_picture
-from game.records.report import SLOTS, Picture, write_report
+from game.records.report import SLOTS, Picture, Slot, write_report
 from game.records.session import Session, save_session
 from game.records.views3d import sacrum_picture
 from game.scoring.rubric import Rubric
@@ -111,10 +112,23 @@ def _pictures(case: Case, session: Session, album: Album) -> list[Picture]:
     ]
     final = album.final
     if final is not None:
-        view = sacrum_picture(case.patient, final.cement, final.cannulas, case.approaches)
+        view = sacrum_picture(
+            case.patient, final.cement, final.cannulas, case.approaches, case.medium.veins
+        )
         pictures.append(Picture("view3d", view, "Paths, fracture sheets and cement"))
+    pictures += _maps(case, album)
     caption = "The case over time"
     return [*pictures, Picture("timeline", timeline_picture(session.trace), caption)]
+
+
+def _maps(case: Case, album: Album) -> list[Picture]:
+    made = []
+    for side in case.level.sides:
+        png = cement_maps(case, album.fillings, side)
+        if png is not None:
+            slot: Slot = "fill-left" if side == "left" else "fill-right"
+            made.append(Picture(slot, png, f"Cement and pressure, {side} side, while it flowed"))
+    return made
 
 
 def _png(pixels: NDArray[np.uint8]) -> bytes:

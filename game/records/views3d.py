@@ -26,7 +26,9 @@ from game.devices.cannula import GAUGES, Cannula
 from game.geometry.grid import FloatArray
 from game.patient.approach import Approach
 from game.patient.patient import Fracture, Patient, Region, Side, Tube
-from game.simulation.cement import Cement
+from game.scoring.names import way_out
+from game.simulation.cement import Cement, Exit, Veins
+from game.simulation.cement.places import in_veins
 
 # Everything below is how the picture looks: project choices.
 BONE_FACE_MM = 2.4  # edge of the sacrum's triangles: about 8 000 faces
@@ -35,7 +37,13 @@ SHEET_POINTS = 500
 FINER = 2
 INK = "#2b2f33"
 BONE, STEEL, SHEET = "#b9a98a", "#39424b", "#d9822b"
-FILL, LEAK = "#1f6fb2", "#c2185b"
+FILL = "#1f6fb2"
+EXITS = {
+    Exit.NONE: FILL, Exit.FRACTURE_GAP: "#c2185b", Exit.BREACH: "#e53935",
+    Exit.FORAMINA: "#6a1b9a", Exit.CANAL: "#ab47bc", Exit.SI_JOINT: "#00897b",
+    Exit.DISC: "#558b2f", Exit.VEINS: "#00acc1", Exit.CORTEX: "#6d4c41",
+}  # fmt: skip
+THIN_MM = 0.6
 NERVE, ARTERY, VEIN, SAC, GUT = "#d9b400", "#b3261e", "#3a5fa8", "#7a5ca8", "#9a6b54"
 HAZARDS = {"artery": ARTERY, "vein": VEIN, "thecal_sac": SAC, "rectum": GUT}
 
@@ -81,14 +89,16 @@ def sacrum_picture(
     cement: Cement,
     cannulas: Mapping[Side, Cannula],
     approaches: Mapping[Side, Approach],
+    veins: Veins | None = None,
 ) -> bytes:
-    """A PNG of the sacrum from the front, from its left side and from above.
+    """A PNG of the sacrum from the front, from its left side and from above; `veins` are those that
+    cement may lie in.
 
     A cannula that never entered bone is left out; the planned paths are dashed."""
     meshes = [_sacrum(patient)]
     meshes += [_sheet(fracture) for fracture in patient.fractures.values()]
     meshes += [_shaft(c) for c in cannulas.values() if c.bone_entry is not None]
-    meshes += cement_meshes(patient, cement)
+    meshes += cement_meshes(patient, cement, veins)
     return _picture(patient, meshes, approaches, WHITE)
 
 
@@ -144,14 +154,37 @@ def viewpoints(patient: Patient) -> tuple[Viewpoint, Viewpoint, Viewpoint]:
     )  # fmt: skip
 
 
-def cement_meshes(patient: Patient, cement: Cement) -> list[Mesh]:
-    """Surfaces of the cement inside the cortex and, apart, of what lies beyond it."""
-    beyond = patient.region.ravel()[cement.voxels] != Region.MARROW
-    return [
-        Mesh(*_surface_of(patient, cement.voxels[chosen], cement.ml[chosen]), colour, 0.8, 0.95)
-        for chosen, colour in ((~beyond, FILL), (beyond, LEAK))
-        if np.any(chosen)
+def cement_meshes(patient: Patient, cement: Cement, veins: Veins | None = None) -> list[Mesh]:
+    """Surfaces of the cement inside the cortex and, apart by exit, of what lies beyond it."""
+    own = ~in_veins(cement, patient.bone)
+    voxels, ml, exits = cement.voxels[own], cement.ml[own], cement.exit[own]
+    beyond = patient.region.ravel()[voxels] != Region.MARROW
+    exits = np.where(beyond & (exits == Exit.NONE), Exit.CORTEX, exits)
+    meshes = [
+        Mesh(*_surface_of(patient, voxels[exits == way], ml[exits == way]), colour, 0.8, 0.95)
+        for way, colour in EXITS.items()
+        if np.any(exits == way)
     ]
+    if veins is not None and not own.all():
+        meshes += _filled_veins(cement, veins, int(np.prod(patient.bone.shape)))
+    return meshes
+
+
+def _filled_veins(cement: Cement, veins: Veins, size: int) -> list[Mesh]:
+    """Each vein as far as cement has got in it, drawn no thinner than shows."""
+    held = np.zeros(len(veins.before), bool)
+    held[cement.voxels[cement.voxels >= size] - size] = True
+    starts = np.flatnonzero(veins.before < size).tolist()
+    meshes = []
+    for first, last in zip(starts, [*starts[1:], len(held)], strict=True):
+        reach = first + int(np.argmin(np.r_[held[first:last], False]))
+        if reach - first > 1:
+            line = veins.points[first:reach]
+            radii = np.maximum(veins.radius[first:reach], THIN_MM)
+            triangles = _walls(line, radii, line[-1] - line[0])
+            colour = EXITS[Exit.VEINS]
+            meshes.append(Mesh(triangles, _face_normals(triangles), colour, 0.9, 1.0))
+    return meshes
 
 
 def _sacrum(patient: Patient) -> Mesh:
@@ -299,9 +332,10 @@ def _plan(axes: Axes, view: Viewpoint, approaches: Mapping[Side, Approach]) -> N
 def _legend(figure: Figure, meshes: list[Mesh], ink: str) -> None:
     names = {
         BONE: "sacrum", STEEL: "cannula at its deepest", SHEET: "fracture sheet",
-        FILL: "cement in bone", LEAK: "cement beyond the cortex", NERVE: "nerves",
+        FILL: "cement in bone", NERVE: "nerves",
         ARTERY: "internal iliac artery", VEIN: "and vein", SAC: "thecal sac", GUT: "rectum",
     }  # fmt: skip
+    names |= {c: f"leak: {way_out(e.name.lower())}" for e, c in EXITS.items() if e != Exit.NONE}
     shown = {mesh.colour for mesh in meshes if len(mesh.triangles)}
     patches = [Patch(color=c, label=name) for c, name in names.items() if c in shown]
     figure.legend(handles=patches, loc="lower center", ncols=7, frameon=False, fontsize=9,

@@ -20,6 +20,7 @@ from game.simulation.events import (
     Breached,
     Briefed,
     CannulaRemoved,
+    ExitOpened,
     Exposed,
     Marked,
     Mixed,
@@ -164,15 +165,42 @@ def leaked_ml(trace: Trace) -> Mapping[str, float] | None:
     return {wall_name(w): ml for w, ml in sorted(end.leaked_ml.items())} if end else None
 
 
+def exits(trace: Trace) -> list[tuple[str, float, float | None]]:
+    """Each way out of the bone: its name, mL at the end, and when it opened, s."""
+    end = last_outcome(trace)
+    began = {event.exit: seconds(event.time) for event in all_of(trace, ExitOpened)}
+    return [(way, ml, began.get(way)) for way, ml in sorted(end.exits_ml.items())] if end else []
+
+
+def foot_mm(trace: Trace, side: Side) -> float | None:
+    """How far the column ends from the bony entry planned."""
+    end = last_outcome(trace)
+    return end.foot_mm.get(side) if end else None
+
+
+def continuity(trace: Trace, side: Side) -> list[tuple[str, float]]:
+    """Each fractured level and how much of its height cement bridges."""
+    end = last_outcome(trace)
+    return sorted(end.continuity.get(side, {}).items()) if end else []
+
+
+def nearest_hazards(trace: Trace) -> list[tuple[str, float]]:
+    """The hazards, the one that cement came nearest to first, and that distance, mm."""
+    end = last_outcome(trace)
+    gaps = sorted((mm, name) for name, mm in end.hazard_mm.items()) if end else []
+    return [(name, mm) for mm, name in gaps]
+
+
 def from_entry_mm(trace: Trace, side: Side) -> float | None:
     """How near the entry cortex cement was still injected: the least distance of the tip."""
     return min((run.from_entry_mm for run in aliquots(trace, side)), default=None)
 
 
 def outside_window_s(trace: Trace, window: tuple[float, float]) -> float | None:
-    """Seconds of injection begun with cement thinner or stiffer than the window, Pa s."""
-    runs = aliquots(trace)
-    low, high = window
+    """Seconds of injection begun with cement thinner or stiffer than the product's own window, or
+    than `window`, Pa s, where the trace does not tell the product's."""
+    runs, mixed = aliquots(trace), first_of(trace, Mixed)
+    low, high = window if mixed is None or mixed.window_pa_s is None else mixed.window_pa_s
     bad = (seconds(r.time - r.started) for r in runs if not low <= r.viscosity <= high)
     return sum(bad, 0.0) if runs else None
 

@@ -25,6 +25,18 @@ _SPOKEN = {
 ITEM_IDS: tuple[ItemId, ...] = get_args(ItemId)
 
 
+_WAYS = {
+    "fracture_gap": "fracture gap", "breach": "hole made by a cannula", "foramina": "foramina",
+    "canal": "sacral canal", "si_joint": "SI joint", "disc": "L5/S1 disc", "veins": "veins",
+    "cortex": "thin cortex",
+}  # fmt: skip
+
+
+def way_out(name: str) -> str:
+    """An exit in words, as the trace has it: `fracture_gap` is the `fracture gap`."""
+    return _WAYS.get(name, name.replace("_", " "))
+
+
 def wall_name(wall: str) -> str:
     """A wall as compared here: `FORAMEN_S1_LEFT`, `foramen-s1-left` are both `foramen_s1_left`."""
     return wall.strip().lower().replace("-", "_").replace(" ", "_")

@@ -60,6 +60,14 @@ class Gap:
 
 
 @dataclass(frozen=True)
+class Bridged:
+    """How much of a fractured level's height cement bridges, 0 to 1."""
+
+    level: str
+    share: float
+
+
+@dataclass(frozen=True)
 class SideResult:
     """What one side came to; None where it was not measured."""
 
@@ -78,6 +86,8 @@ class SideResult:
     coverage: float | None
     column_mm: float | None
     foramen_at_risk: bool
+    foot_mm: float | None = None
+    continuity: tuple[Bridged, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,23 @@ class Leak:
 
     region: str
     ml: float
+
+
+@dataclass(frozen=True)
+class WayOut:
+    """Cement beyond the cortex by one exit, mL, and when it began, s."""
+
+    exit: str
+    ml: float
+    began_s: float | None
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """Least distance of cement to a hazard, mm; negative inside it."""
+
+    hazard: str
+    mm: float
 
 
 @dataclass(frozen=True)
@@ -121,6 +148,7 @@ class Counts:
     hand_primary_mgy: float = 0.0
     hand_pulses: int = 0
     eye_mgy: float = 0.0
+    interdigitated_ml: float | None = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +170,8 @@ class Scorecard:
     leaks: tuple[Leak, ...]
     counts: Counts
     views: tuple[Seen, ...]
+    exits: tuple[WayOut, ...] = ()
+    hazards: tuple[Nearness, ...] = ()
 
     def phase(self, phase: Phase) -> tuple[Item, ...]:
         """The items of one phase."""
@@ -182,6 +212,8 @@ def score(trace: Trace, rubric: Rubric) -> Scorecard:
         leaks=tuple(Leak(r, ml) for r, ml in (metrics.leaked_ml(trace) or {}).items()),
         counts=_counts(trace),
         views=_views(trace, rubric.limits.view_deg),
+        exits=tuple(WayOut(*way) for way in metrics.exits(trace)),
+        hazards=tuple(Nearness(name, mm) for name, mm in metrics.nearest_hazards(trace)),
     )
 
 
@@ -287,6 +319,8 @@ def _side(trace: Trace, briefed: Briefed, side: Side) -> SideResult:
         coverage=metrics.coverage(trace, side),
         column_mm=metrics.column_mm(trace, side),
         foramen_at_risk=briefed.foramen_at_risk.get(side, False),
+        foot_mm=metrics.foot_mm(trace, side),
+        continuity=tuple(Bridged(*level) for level in metrics.continuity(trace, side)),
     )
 
 
@@ -309,6 +343,7 @@ def _counts(trace: Trace) -> Counts:
         hand_primary_mgy=end.hand_primary_mgy if end else 0.0,
         hand_pulses=end.hand_pulses if end else 0,
         eye_mgy=end.eye_mgy if end else 0.0,
+        interdigitated_ml=end.interdigitated_ml if end else None,
     )
 
 

@@ -14,6 +14,7 @@ from game.devices.cannula import Cannula
 from game.geometry.grid import FloatArray, Point
 from game.patient.patient import Region, Side, Structure
 from game.simulation.case import Case
+from game.simulation.cement.tracks import BEYOND_MM, bored
 from game.simulation.control import Control
 from game.simulation.events import (
     Advanced,
@@ -24,6 +25,7 @@ from game.simulation.events import (
     SkinEntered,
 )
 from game.simulation.state import State, Watch
+from game.simulation.tail import leave_tail
 
 LEAVES_BONE_MM = 0.25  # how far out the tip must be to have left: a project choice against flutter
 TRACK_STEP_MM = 1.0
@@ -42,6 +44,7 @@ def steer(case: Case, state: State, control: Control) -> State:
     before = state.cannulas[side]
     if before.stage in ("tray", "removed"):
         return state
+    state = _turned(state, side, report.turned)
     if report.tip == before.tip and report.direction == before.direction:
         return state
     moved = replace(before, tip=report.tip, direction=report.direction)
@@ -49,12 +52,32 @@ def steer(case: Case, state: State, control: Control) -> State:
         moved, watch, events = _over_skin(case, state, side, moved)
     else:
         moved, watch, events = _through_tissue(case, state, side, before, moved)
-    return replace(
+    if moved.stage == "held" and before.stage != "held":
+        state = leave_tail(state, side)
+    state = replace(
         state,
         cannulas={**state.cannulas, side: moved},
         watches={**state.watches, side: watch},
         events=state.events + events,
     )
+    return _drilled(case, state, moved)
+
+
+def _drilled(case: Case, state: State, cannula: Cannula) -> State:
+    """The hole that a tip in bone, or just through it, leaves."""
+    if cannula.stage != "bone":
+        return state
+    if float(case.patient.depth_in_bone(np.array([cannula.tip]))[0]) < -BEYOND_MM:
+        return state
+    return replace(state, holes=bored(state.holes, cannula.tip, cannula.radius))
+
+
+def _turned(state: State, side: Side, radians: float) -> State:
+    if radians == 0.0:
+        return state
+    watch = state.watches[side]
+    watch = replace(watch, turned=watch.turned + radians)
+    return replace(state, watches={**state.watches, side: watch})
 
 
 Moved = tuple[Cannula, Watch, tuple[Event, ...]]

@@ -8,19 +8,33 @@ Reads no clock, does no I/O, hides no generator. Stepping one State twice gives 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from math import isfinite
 from types import MappingProxyType
+from typing import TypedDict
 
 from game.devices.cannula import Cannula
 from game.devices.carm import CArm, CArmPose, drive
 from game.devices.injector import imbalance
 from game.devices.tube import Tube
 from game.geometry.views import nearest_view, view_angles
-from game.patient.patient import FORAMINA, SIDES, Region, Side
+from game.patient.patient import FORAMINA, SIDES, Side
 from game.simulation import cement
 from game.simulation.actions import act, told
 from game.simulation.case import Case
-from game.simulation.cement.outcome import column_mm, coverage
+from game.simulation.cement import Cement
+from game.simulation.cement.outcome import (
+    column_foot_mm,
+    column_mm,
+    continuity,
+    coverage,
+    exits,
+    hazards_mm,
+    interdigitated_ml,
+    leaks,
+    levels_of,
+)
 from game.simulation.clock import TICK, TICK_S, crossed, interval
 from game.simulation.control import Control, Expose, Finish
 from game.simulation.events import Briefed, Exposed, LegPain, Outcome, Refused
@@ -178,16 +192,13 @@ def _finish(case: Case, state: State) -> State:
 
 
 def _outcome(case: Case, state: State) -> Outcome:
-    patient, ledger = case.patient, state.cement.by_region_ml
-    sheets = {side: patient.sheet(side) for side in case.level.sides}
+    cement = state.cement
     return Outcome(
         time=state.time,
         injected_ml=dict(state.injected_ml),
-        filled_ml=state.cement.filled_ml,
+        filled_ml=cement.filled_ml,
         bore_ml=sum(state.injector.bore_ml.values(), 0.0),
-        leaked_ml={r.name.lower(): ml for r, ml in ledger.items() if r != Region.MARROW and ml > 0},
-        coverage={s: coverage(sheet, state.cement, patient.bone) for s, sheet in sheets.items()},
-        column_mm={s: column_mm(sheet, state.cement, patient.bone) for s, sheet in sheets.items()},
+        leaked_ml=leaks(cement),
         exposures=state.tube.shots,
         fluoroscopy_s=state.tube.fluoroscopy_s,
         kerma_mgy=state.tube.kerma_mgy,
@@ -196,7 +207,33 @@ def _outcome(case: Case, state: State) -> Outcome:
         hand_primary_mgy=state.operator.hand_primary_mgy,
         hand_pulses=state.operator.hand_pulses,
         eye_mgy=state.operator.eye_mgy,
-        balance=imbalance(state.injector, state.cement.delivered_ml),
+        balance=imbalance(state.injector, state.in_patient_ml),
+        tail_ml={side: tail.ml for side, tail in sorted(state.tails.items())},
+        tail_mm={side: tail.mm for side, tail in sorted(state.tails.items())},
+        exits_ml=exits(cement),
+        interdigitated_ml=interdigitated_ml(cement, case.medium, state.channels),
+        hazard_mm=hazards_mm(case.patient, cement, case.medium),
+        **_columns(case, cement),
+    )
+
+
+class _Columns(TypedDict):
+    coverage: Mapping[Side, float]
+    column_mm: Mapping[Side, float]
+    foot_mm: Mapping[Side, float]
+    continuity: Mapping[Side, Mapping[str, float]]
+
+
+def _columns(case: Case, cement: Cement) -> _Columns:
+    """What each side's column of cement came to."""
+    grid, levels = case.patient.bone, levels_of(case.patient)
+    sheets = {side: case.patient.sheet(side) for side in case.level.sides}
+    feet = {s: column_foot_mm(cement, grid, case.approaches[s].entry) for s in sheets}
+    return _Columns(
+        coverage={s: coverage(sheet, cement, grid) for s, sheet in sheets.items()},
+        column_mm={s: column_mm(sheet, cement, grid) for s, sheet in sheets.items()},
+        foot_mm={s: mm for s, mm in feet.items() if isfinite(mm)},
+        continuity={s: continuity(sheet, cement, grid, levels) for s, sheet in sheets.items()},
     )
 
 

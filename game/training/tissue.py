@@ -99,7 +99,8 @@ def tissue_field(patient: Patient) -> TissueField:
 
 
 def hardened(tissue: Tissue, cement: NDArray[np.int64]) -> Tissue:
-    """The tissue with set cement in these voxels of the patient's bone grid (flat indices)."""
+    """The tissue with set cement in these voxels of the patient's bone grid (flat indices); indices
+    beyond it are nodes of veins, which the servo does not feel."""
     over = tissue.field.over.copy()
-    over.reshape(-1)[cement] = Layer.CEMENT
+    over.reshape(-1)[cement[cement < over.size]] = Layer.CEMENT
     return replace(tissue, field=tissue.field._replace(over=over))

@@ -12,7 +12,15 @@ from game.geometry.grid import Grid
 from game.geometry.views import Anatomy
 from game.patient.patient import Fracture, Patient, Region
 from game.simulation.cement import EMPTY, NO_CHANNELS, Cement, Injection, Medium, advance, medium_of
-from game.simulation.cement.medium import CORTEX_MM2, LEAST_MM2, MOST_MM2, conduit, crossed
+from game.simulation.cement.medium import (
+    CORTEX_MM2,
+    LEAST_MM2,
+    MOST_MM2,
+    VOID_MM2,
+    conduit,
+    crossed,
+)
+from game.training.cement_cases import fluid
 
 H, RADIUS, SIDE = 0.75, 7.3, 33
 GRID = Grid((-12.0, -12.0, -12.0), H, (SIDE, SIDE, SIDE))
@@ -58,19 +66,26 @@ def ball(hounsfield: int = 50, fracture: Fracture | None = None) -> Patient:
 def injected(medium: Medium, ml: float, tip: tuple[float, float, float] = (0, 0, 0)) -> Cement:
     cement = EMPTY
     for _ in range(round(ml / 0.005)):
-        asked = Injection(tip, (0.0, 0.0, 1.0), 2.39, 125.0, 0.005, 100.0, 3.2, 0.25)
+        asked = Injection(tip, (0.0, 0.0, 1.0), 2.39, 125.0, 0.005, 3.2, 0.25, fluid())
         cement = advance(medium, NO_CHANNELS, cement, asked)
     return cement
 
 
 @pytest.mark.parametrize(
-    ("hounsfield", "permeability"), [(-200, MOST_MM2), (-50, MOST_MM2), (200, LEAST_MM2)]
+    ("hounsfield", "permeability"),
+    [(-200, VOID_MM2), (-1, VOID_MM2), (75, (MOST_MM2 * LEAST_MM2) ** 0.5), (200, LEAST_MM2)],
 )
 def test_permeability_falls_with_density_between_its_ends(
     hounsfield: int, permeability: float
 ) -> None:
     middle = medium_of(ball(hounsfield)).permeability[16, 16, 16]
     assert middle == pytest.approx(permeability, rel=1e-5)
+
+
+def test_an_alar_void_has_room_for_nothing_but_cement() -> None:
+    assert VOID_MM2 > MOST_MM2
+    assert medium_of(ball(-30)).porosity[16, 16, 16] == 1.0
+    assert medium_of(ball(1)).porosity[16, 16, 16] < 1.0
 
 
 def test_porosity_at_the_density_of_an_insufficiency_fracture() -> None:

@@ -25,7 +25,10 @@ def through(law, age, bore, mpa, resistance):  # type: ignore[no-untyped-def]
             low = middle
         else:
             high = middle
-    return bore_flow(law, age, bore[0], bore[1], 0.5 * (low + high))
+    middle = 0.5 * (low + high)
+    if middle < 0.5 * mpa:  # by whichever of the two takes most, which rounding hurts least
+        return 1.0e6 * (mpa - middle) / resistance
+    return bore_flow(law, age, bore[0], bore[1], middle)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -16,18 +16,19 @@ closed. The network of the last cement is kept and goes on where it was; rebuilt
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from game.geometry.grid import Point
 from game.patient.patient import Region
 from game.simulation.cement.body import Cement, Injection
 from game.simulation.cement.bone import Bone, bone_of
 from game.simulation.cement.channels import Channels
-from game.simulation.cement.injection import REFRESH_S, SMALL, inject, ready, rebuilt, settled
+from game.simulation.cement.injection import REFRESH_S, inject, ready, rebuilt, settled
 from game.simulation.cement.medium import Medium
 from game.simulation.cement.network import (
     AGE,
@@ -43,7 +44,9 @@ from game.simulation.cement.network import (
     network,
 )
 from game.simulation.cement.rheology import rate
+from game.simulation.cement.solving import SMALL
 
+MOUTH = 4096  # voxels under a bore, at most
 LEAST_ROWS = 65536  # that arrays are made for; pages are touched as used
 TIGHT = 1.0e-3  # mouth voxels this much tighter than the loosest get no flow: a project choice
 
@@ -58,7 +61,8 @@ class _Kept:
     bone: Bone
     net: Network
     cement: Cement | None = None
-    mouth: bytes = b""
+    opening: tuple[Point, float] | None = None
+    mouth: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 _threads = threading.local()
@@ -74,21 +78,24 @@ def advance(medium: Medium, channels: Channels, cement: Cement, injection: Injec
     a request that is not physical.
     """
     _check(injection)
-    mouth = _mouth(medium, channels, injection)
-    gelled = injection.age_s >= injection.product.gel_age_s
-    if injection.ml == 0 or gelled or len(mouth) == 0:
+    if injection.ml == 0 or injection.age_s >= injection.product.gel_age_s:
         return _refused(cement, injection)
-    kept = _kept_for(medium, channels, len(cement.voxels) + len(mouth) + PROMOTIONS)
+    kept = _kept_for(medium, channels, len(cement.voxels))
     net, bone, law = kept.net, kept.bone, injection.product.law
-    fresh = kept.cement is not cement or kept.mouth != mouth.tobytes()
+    opening = injection.tip, injection.bore
+    moved_to = kept.opening != opening
+    mouth = _mouth(medium, channels, injection) if moved_to else kept.mouth
+    if len(mouth) == 0:
+        return _refused(cement, injection)
+    fresh = kept.cement is not cement or moved_to
     kept.cement = None  # until it is whole again
+    time_s, elapsed, arriving = _clock(cement, injection)
     if fresh:
         values = np.array([cement.ml, cement.age_s, cement.celsius, cement.pa_s, cement.potential])
-        rebuilt(net, bone, law, (cement.voxels, values, cement.exit), mouth)
+        rebuilt(net, bone, law, (cement.voxels, values, cement.exit), mouth, arriving)
         _enter(net, medium, cement)
-    time_s, elapsed, arriving = _clock(cement, injection)
     rows = net.slot[mouth].astype(np.int64)
-    ready(net, bone, law, rows, fresh, elapsed, arriving, cement.flow_mm3_s)
+    ready(net, bone, law, rows, fresh, elapsed, cement.flow_mm3_s)
     poured, flow, resistance, mpa, _ = inject(
         net, bone, law, rows, (injection.bore / 2.0, injection.length),
         (injection.ml, injection.seconds, injection.limit_mpa, injection.compliance),
@@ -102,7 +109,9 @@ def advance(medium: Medium, channels: Channels, cement: Cement, injection: Injec
     )  # fmt: skip
     if poured == 0.0:
         after = _refused(after, injection)
-    kept.cement, kept.mouth = after, mouth.tobytes()
+    kept.mouth, kept.opening = mouth, opening
+    if len(after.voxels) == filled + int(net.counts[ROWS]):  # every row holds cement
+        kept.cement = after
     return after
 
 
@@ -157,8 +166,9 @@ def _clock(cement: Cement, injection: Injection) -> tuple[float, float, tuple[fl
     return cement.time_s, 0.0, (younger, injection.celsius)
 
 
-def _kept_for(medium: Medium, channels: Channels, rows: int) -> _Kept:
-    """This thread's arrays for a medium, with room for `rows`."""
+def _kept_for(medium: Medium, channels: Channels, cells: int) -> _Kept:
+    """This thread's arrays for a medium, with room for `cells` and all that a call can add."""
+    rows = cells + MOUTH + PROMOTIONS
     kept: _Kept | None = getattr(_threads, "kept", None)
     nodes = 0 if medium.veins is None else len(medium.veins.before)
     if kept is None or kept.medium is not medium:

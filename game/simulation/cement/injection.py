@@ -6,13 +6,13 @@ import numpy as np
 from numba import njit
 
 from game.simulation.cement.bone import region_of, room_of
-from game.simulation.cement.curing import carried, conducting, ripened, thickened
+from game.simulation.cement.curing import carried, ripened, thickened
 from game.simulation.cement.driving import asked, driven, took
+from game.simulation.cement.exits import PLACE_CODES, first_touch
 from game.simulation.cement.network import (
     AGE,
     CELSIUS,
     FRONT,
-    ML,
     PA_S,
     POTENTIAL,
     PROMOTIONS,
@@ -27,51 +27,48 @@ from game.simulation.cement.network import (
 )
 from game.simulation.cement.pouring import pour
 from game.simulation.cement.rheology import INDEX, apparent_viscosity
-from game.simulation.cement.solving import meet, shared, solve
+from game.simulation.cement.solving import SMALL, meet, shared, solve
 
 SUBSTEPS = 256  # of one call; bounds its time under absurd requests
-REFRESH_S = 0.5  # cells age at least this often while cement flows: mu grows 1 % between, at most
-SMALL = 2000  # rows up to which they age, and age is carried along, at every call
+REFRESH_S = 0.5  # beyond SMALL rows cells age so often: mu grows 1 % between, at most
 CARRIED = 0.005  # of the cement: what may flow before age is carried along
 SOLVED = 64  # rows to a new one: what may be added before the flow is solved anew
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def rebuilt(net, bone, law, cement, mouth):  # type: ignore[no-untyped-def]
-    """The network of `cement` = (voxels, (5, k) values, exits) from nothing."""
+def rebuilt(net, bone, law, cement, mouth, arriving):  # type: ignore[no-untyped-def]
+    """The network of `cement` = (voxels, (5, k) values, exits) from nothing. What the mouth opens
+    into outside the envelope came by the trainee's track."""
     cleared(net)
     load(net, bone, law, cement[0], cement[1], cement[2], mouth)
     for m in range(len(mouth)):
-        if net.slot[mouth[m]] < 0:
-            v = mouth[m]
-            room = room_of(bone, v)
-            r = added_row(net, v, 0, region_of(bone, v), room)
-            net.state[:, r] = 0.0
-            net.state[ROOM, r] = room
-            net.state[PA_S, r] = 1.0
-            net.x[r] = 0.0
+        v = mouth[m]
+        if net.slot[v] >= 0:
+            continue
+        region, room = region_of(bone, v), room_of(bone, v)
+        way = first_touch(region, PLACE_CODES[region], 0, False, True, False)
+        r = added_row(net, v, way, region, room)
+        net.state[:, r] = 0.0
+        net.state[ROOM, r] = room
+        net.state[AGE, r], net.state[CELSIUS, r] = arriving
+        net.state[PA_S, r] = apparent_viscosity(law, arriving[0], 0.0)
+        net.x[r] = 0.0
     wire(net, bone, 0, net.counts[ROWS])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def ready(net, bone, law, rows, fresh, elapsed, arriving, flow):  # type: ignore[no-untyped-def]
-    """Cells under the mouth that hold nothing take what arrives, all age by `elapsed` s, and the
-    rows that lead away from the mouth are found. `fresh` says that this was not done before."""
-    for m in range(len(rows)):
-        r = rows[m]
-        if net.state[ML, r] <= 0.0:
-            net.state[AGE, r], net.state[CELSIUS, r] = arriving
-            net.state[PA_S, r] = apparent_viscosity(law, arriving[0], 0.0)
-    gelled = False
+def ready(net, bone, law, rows, fresh, elapsed, flow):  # type: ignore[no-untyped-def]
+    """All cells age by `elapsed` s, and the rows that lead away from the mouth are found. `fresh`
+    says that this was not done before."""
+    if fresh:
+        flood(net, rows)
     if elapsed > 0.0:
         count, places = net.counts[ROWS], net.counts[FRONT]
         ripened(net.state[AGE, :count], net.state[CELSIUS, :count], elapsed)
         ripened(net.front[:places, AGE], net.front[:places, CELSIUS], elapsed)
-        gelled = thickened(net, bone, law, flow)
-    elif fresh:
-        conducting(net)
-    if fresh or gelled:
-        flood(net, rows)
+        meet(net)
+        if thickened(net, bone, law, flow):
+            flood(net, rows)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -87,9 +84,10 @@ def inject(net, bone, law, mouth, bore, offer, arriving, flow):  # type: ignore[
     start = net.counts[ROWS]
     solved = -start
     for _ in range(SUBSTEPS):
+        total = meet(net)
         if start <= SMALL and law[INDEX] != 1.0:
             thickened(net, bone, law, flow)
-        total = meet(net)
+            total = meet(net)
         if total <= 0.0 or shared(net, mouth, share) <= 0.0:
             break
         if net.counts[ROWS] > start + PROMOTIONS:

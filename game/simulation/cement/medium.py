@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 
 from game.geometry.grid import FloatArray, Grid, trilinear
 from game.patient.patient import FORAMINA, Fracture, Patient, Region
+from game.simulation.cement.draining import veins_of
 from game.simulation.cement.veins import Veins
 
 LEAST_MM2, MOST_MM2 = 1.0e-3, 5.0e-2  # 1e-9 to 5e-8 m2 (facts/cement.md)
 DENSE_HU, SPARSE_HU = 200.0, -50.0  # where these hold, log-linear between: a project choice
 MARROW_HU, MINERAL_HU = -30.0, 2000.0  # porosity 0.96 at 50 HU, as 37 mg/cm3 has (facts/cement.md)
+VOID_BELOW_HU, VOID_MM2 = 0.0, 0.1  # an alar void has no trabeculae left (facts/cement.md): its fat
+# gives way as that around the bone does, and cement may take all of it; a project choice
 LEAST_POROSITY, MOST_POROSITY = 0.3, 0.98  # of cancellous bone: a project choice
 CORTEX_MM2 = 1.0e-9  # 1e-15 m2, tight against cement: a project choice
 CORTEX_POROSITY = 0.05  # Haversian canals; textbook value
@@ -84,6 +87,7 @@ def medium_of(patient: Patient) -> Medium:
         porosity=np.minimum(pores, np.float32(1.0)).reshape(grid.shape),
         region=patient.region,
         sheet=np.unique(np.concatenate(sheets)),
+        veins=veins_of(patient),
     )
 
 
@@ -170,6 +174,9 @@ def _fill(distance, cortex, region, soft, hounsfield, body, per_mm, bone, h, out
                 else:
                     x, y, z = bone[0] + i * h, bone[1] + j * h, bone[2] + k * h
                     hu = trilinear(hounsfield, body, per_mm, x, y, z, SPARSE_HU)
+                    if hu < VOID_BELOW_HU:
+                        out[i, j, k], pores[i, j, k] = VOID_MM2, 1.0
+                        continue
                     dense = min(1.0, max(0.0, (hu - SPARSE_HU) / (DENSE_HU - SPARSE_HU)))
                     out[i, j, k] = MOST_MM2 * (LEAST_MM2 / MOST_MM2) ** dense
                     filled = (hu - MARROW_HU) / (MINERAL_HU - MARROW_HU)

@@ -17,18 +17,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from game.patient.patient import Region
 from game.simulation.cement.body import LEDGER
 from game.simulation.cement.bone import across, among, beyond, half, region_of, room_of, turned
-from game.simulation.cement.exits import Exit
+from game.simulation.cement.exits import PLACE_CODES, first_touch
 from game.simulation.cement.rheology import apparent_viscosity
 
 FULL = 1.0 - 1.0e-9  # fill at which a cell conducts: rounding apart, all of it
 PROMOTIONS = 4096  # rows that one call may add; bounds its time under absurd requests
 FACES_EACH = 7  # six and a vein's, or a vein node's own
-MARROW, NONE = int(Region.MARROW), int(Exit.NONE)
-FRACTURE_GAP, BREACH = int(Exit.FRACTURE_GAP), int(Exit.BREACH)
-VEINS, CORTEX = int(Exit.VEINS), int(Exit.CORTEX)
 ROWS, FRONT, FACES = 0, 1, 2  # what the counters count
 VOXEL, EXIT, REGION, LIVE = 0, 1, 2, 3  # whole-number columns of rows and front
 ML, ROOM, AGE, CELSIUS, PA_S, POTENTIAL = 0, 1, 2, 3, 4, 5  # real ones
@@ -363,17 +359,11 @@ def _permuted(values, order):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def touched(net, bone, r, q):  # type: ignore[no-untyped-def]
-    """The exit of a place of the front that row r is the first to feed: none within the envelope,
-    else the row's, else by what cement comes through."""
-    v, w = net.label[VOXEL, r], net.front_label[q, VOXEL]
-    size = len(bone.over)
-    if w >= size:
-        return VEINS if net.label[EXIT, r] == NONE else net.label[EXIT, r]
-    if net.front_label[q, REGION] == MARROW:
-        return NONE
-    if net.label[EXIT, r] != NONE:
-        return net.label[EXIT, r]
-    if bone.over[w] >= 0 or (v < size and bone.over[v] >= 0):
-        return BREACH
-    gap = among(bone.sheet, w) or among(bone.sheet, v)
-    return FRACTURE_GAP if gap else CORTEX
+    """The exit of a place of the front that row r is the first to feed; a vein's node counts as fed
+    by the vein."""
+    v, size = net.label[VOXEL, r], len(bone.over)
+    region = net.front_label[q, REGION]
+    vein = v >= size or net.front_label[q, VOXEL] >= size
+    track = v < size and bone.over[v] >= 0
+    sheet = among(bone.sheet, v)
+    return first_touch(region, PLACE_CODES[region], net.label[EXIT, r], vein, track, sheet)

@@ -28,6 +28,7 @@ from game.simulation.cement.network import (
     wire,
 )
 
+TIGHT = 1.0e-3  # what is too much is not forced on where bone is so much tighter
 SLACK = 0.1  # of a cell's room: what may be poured over it before the flow is solved anew
 
 
@@ -38,7 +39,7 @@ def pour(net, bone, wanted, arriving):  # type: ignore[no-untyped-def]
     passed, most = _rates(net)
     gaps = _gaps(net)
     amount = min(wanted, gaps + most)
-    rest = _top_up(net, min(amount, gaps), arriving) + amount - min(amount, gaps)
+    rest = _top_up(net, amount, gaps, arriving)
     if passed <= 0.0:
         return amount - rest
     _feed(net, bone, 0, rest / passed)
@@ -77,14 +78,14 @@ def _gaps(net):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _top_up(net, amount, arriving):  # type: ignore[no-untyped-def]
-    """Fill what live rows lack, in order; returns what is left of `amount`."""
-    rest = amount
+def _top_up(net, amount, gaps, arriving):  # type: ignore[no-untyped-def]
+    """Fill what live rows lack, all by the same part of it; returns what is left of `amount`."""
+    if gaps <= 0.0:
+        return amount
+    part, rest = min(1.0, amount / gaps), amount
     for r in range(net.counts[ROWS]):
-        if rest <= 0.0:
-            break
         if net.label[LIVE, r] and net.state[ML, r] < FULL * net.state[ROOM, r]:
-            added = min(net.state[ROOM, r] - net.state[ML, r], rest)
+            added = min(part * (net.state[ROOM, r] - net.state[ML, r]), rest)
             net.ledger[net.label[REGION, r], net.label[EXIT, r]] += added
             _mixed(net.state[:, r], added, arriving[0], arriving[1])
             rest -= added
@@ -93,6 +94,8 @@ def _top_up(net, amount, arriving):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _mixed(cell, added, age, celsius):  # type: ignore[no-untyped-def]
+    if added <= 0.0:
+        return
     part = added / (cell[ML] + added)
     cell[AGE] += part * (age - cell[AGE])
     cell[CELSIUS] += part * (celsius - cell[CELSIUS])
@@ -144,10 +147,12 @@ def _hand_on(net, bone, r, faces):  # type: ignore[no-untyped-def]
     """What row r holds too much, to the front by its faces from `faces` on; returns what found no
     place. Guesses the row's potential from its neighbours'."""
     total, around = 0.0, 0.0
+    least = TIGHT * net.gain[r].max() * net.state[PA_S, r]
     for n in range(faces, net.counts[FACES]):
         q = net.ends[n, 1]
         open_to = net.front_label[q, LIVE] == 1 and net.front[q, ML] < FULL * net.front[q, ROOM]
-        net.flux[n] = 1.0 / (net.path[n, 0] + net.path[n, 1]) if open_to else 0.0
+        ease = 1.0 / (net.path[n, 0] + net.path[n, 1])
+        net.flux[n] = ease if open_to and ease >= least else 0.0
         total += net.flux[n]
     for f in range(FACES_EACH):
         around += net.gain[r, f] * net.x[net.joined[r, f]]

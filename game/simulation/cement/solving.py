@@ -19,7 +19,8 @@ from game.simulation.cement.network import (
     drop_faces,
 )
 
-TOLERANCE = 1.0e-4  # residual of the solve over its source
+FINE, COARSE = 1.0e-4, 1.0e-3  # residual over source: pressure then errs by 1e-5 (1e-3 anew)
+SMALL = 2000  # rows up to which the solve is fine
 ITERATIONS = 400  # of one solve
 
 
@@ -44,9 +45,6 @@ def meet(net):  # type: ignore[no-untyped-def]
         net.diagonal[r] += gain
         if net.label[LIVE, r]:
             total += gain
-    for r in range(rows):
-        if net.diagonal[r] <= 0.0:
-            net.diagonal[r] = 1.0
     return total
 
 
@@ -76,11 +74,15 @@ def solve(net, mouth, share):  # type: ignore[no-untyped-def]
     _shift(net)
     _apply(net, x, net.image)
     rho, norm, goal = 0.0, 0.0, 0.0
+    tolerance = FINE if rows <= SMALL else COARSE
+    for r in range(rows):
+        if net.diagonal[r] <= 0.0:  # joined to nothing: stays as it is
+            net.diagonal[r] = 1.0
     for r in range(rows):
         res[r] = -net.image[r]
     for m in range(len(mouth)):
         res[mouth[m]] += share[m]
-        goal += TOLERANCE * TOLERANCE * share[m] * share[m]
+        goal += (tolerance * share[m]) ** 2
     for r in range(rows):
         d[r] = res[r] / net.diagonal[r]
         rho += res[r] * d[r]
