@@ -37,7 +37,7 @@ SPACINGS, UNDER = 4, 2.0  # rounds; mm under an opening's middle, measuring.BESI
 PITCH = (0.8, 1.2, -0.45)  # mm by which what one sees through lies nearer than the tunnels (same)
 BEHIND = 2.0  # mm that the posterior S1 foramen lies below its tunnel's middle (form)
 LEAST_S5 = 9.5  # mm of bone along the axis below the middle of the last foramen (form)
-OFF_LEVEL = 8.0  # mm along the axis between a foramen's two openings at most (project choice)
+OFF_LEVEL = 9.5  # mm along the axis between a foramen's two openings at most (project choice)
 FORWARD_SD = 1.5  # mm (project choice: the published path's bone ahead varies so)
 EDGE = 0.6  # mm by which the joint's rim stands out beyond the tables' breadth (template)
 STEEP = 7.0  # mm that a dysmorphic ala lies lower in front and at its side (form)
@@ -153,7 +153,7 @@ def _line(bent: Bent, p: FloatArray, s: FloatArray) -> FloatArray:
 def _gaps(measures: Measures) -> FloatArray:
     """Bone (3,) between posterior foramina, mm, that is asked for: from S1 down."""
     # two series of the same bone, 2 mm apart: between them
-    twice = 0.69 * measures["dorsal_gap_s2_s3"] + 0.31 * measures["dorsal_gap_s2_s3_again"]
+    twice = 0.72 * measures["dorsal_gap_s2_s3"] + 0.28 * measures["dorsal_gap_s2_s3_again"]
     return np.array([measures["dorsal_gap_s1_s2"], twice, measures["dorsal_gap_s3_s4"]])
 
 

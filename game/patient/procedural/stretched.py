@@ -28,8 +28,8 @@ AHEAD = 6.0  # mm that the rounding of two smooth surfaces takes off an ala's an
 # depth at its back that makes up for it (measured on the mean of the 16 sacra: bone ahead 4.2 mm)
 FORWARD = 2.8  # mm by which the alae lie further forward than in the mean form, so that the
 # published path stays in bone
-FORM_CORRIDOR = 15.6  # mm, the mean form's corridor at S1
-SLOPE = 1.7  # of what the corridor lacks, the ala's side is lower
+FORM_CORRIDOR = 14.5  # mm, the mean form's corridor at S1
+SLOPE = 2.2  # of what the corridor lacks, the ala's side is lower
 SLOPES = (-8.0, 13.0)  # mm that it is lower at most (project choice)
 SLOPE_X = (30.0, 50.0)  # mm from the midline, over which it falls (form)
 HIATUS_ROUND = -0.2  # mm by which the canal is measured less deep at the apex (template)
