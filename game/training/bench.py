@@ -32,6 +32,7 @@ from game.simulation.clock import servo_ticks
 from game.simulation.control import Control
 from game.simulation.state import State
 from game.simulation.step import begin, step
+from game.training import cement_figures
 from game.training.expert import perform
 from game.training.hands import Hand, take_up
 from game.training.peers import rtk_joseph
@@ -77,7 +78,7 @@ def measure(case: Case, parts: Iterable[str] = PARTS, library: Path | None = Non
     rows = {
         "haptics": lambda: haptics(case, library),
         "simulation": lambda: simulation(case, session),
-        "cement": lambda: cement_steps(case, session),
+        "cement": lambda: [*cement_steps(case, session), *cement_rows()],
         "fluoroscopy": lambda: fluoroscopy(case, album),
         "procedure": lambda: [procedure(session, took)],
         "patient": patients,
@@ -176,6 +177,12 @@ def cement_steps(case: Case, session: Session) -> list[Row]:
     for control in session.controls():
         state = step(case, state, control, solve)
     return [_row("cement", "50 ms step", times, "mean 1, p95 10, max 25")]
+
+
+def cement_rows() -> list[Row]:
+    """The flow's figures, which need no case."""
+    return [Row("cement", what, unit, value, value, asked)
+            for what, unit, value, asked in cement_figures.figures()]  # fmt: skip
 
 
 def fluoroscopy(case: Case, album: Album) -> list[Row]:

@@ -14,6 +14,7 @@ import numpy as np
 from game.geometry.grid import Grid, Point
 from game.simulation.cement import EMPTY, NO_CHANNELS, Cement, Channels, Injection, Medium, Product
 from game.simulation.cement import advance as flow_on
+from game.simulation.cement.aperture import widening
 from game.simulation.cement.medium import conduit
 from game.simulation.cement.rheology import LEAST_SHEAR
 
@@ -205,6 +206,33 @@ def power_law(index: float = 0.6, ml: float = 2.0, side: int = 41, steps: int = 
     )
     found = 1e6 * (cement.mpa[near].mean() - cement.mpa[far].mean())
     return float(abs(found / expected - 1.0))
+
+
+def breach(radii: float, offset: tuple[float, float] = (0.0, 0.0), ml: float = 1.5) -> float:
+    """Case 7: a hole of `radii` voxels through a wall, its middle `offset` voxels off a voxel's:
+    Q = 4 c K dp / mu from the open hole into bone on one side. The front at R takes the part of a
+    half ball's flow beyond it off."""
+    medium, half = block((45, 45, 26)), 22
+    h = medium.grid.spacing
+    wall = medium.permeability
+    wall[:, :, 0] = 0.0
+    i, j = np.indices(medium.grid.shape[:2])
+    hole = np.hypot(i - half - offset[0], j - half - offset[1]) <= radii
+    flat = np.flatnonzero(hole) * medium.grid.shape[2]
+    wide = widening(radii * h, h, len(flat))
+    track = Channels(
+        flat.astype(np.int64), np.full((len(flat), 3), 30.0), np.ones(len(flat)),
+        np.full(len(flat), float(wide)),
+    )  # fmt: skip
+    x, y, z = (o + h * n for o, n in zip(medium.grid.origin, (half, half, 0), strict=True))
+    cement, steps = EMPTY, 200
+    for _ in range(steps):
+        cement = flow_on(medium, track, cement, request(ml / steps, tip=(x, y, z)))
+    flow = 1000.0 * ml / steps / 0.05
+    inside = 1000.0 * cement.ml[~np.isin(cement.voxels, flat)].sum() / POROSITY
+    front = (1.5 * inside / pi) ** (1 / 3)
+    found = cement.front_mpa * 1e6 + flow * PA_S / (2.0 * pi * K * front)
+    return abs(flow * PA_S / (4.0 * K * radii * h) / found - 1.0)
 
 
 DIRECTIONS = ((1, 0, 0), (0, -1, 0), (0, 0, 1), (1, 1, 0), (1, 1, 1), (-1, 1, -1), (3, 2, 1))

@@ -14,6 +14,7 @@ from game.simulation.cement.channels import Channels
 from game.simulation.cement.medium import Medium
 
 VEIN = 6  # a voxel's face towards its vein
+TIGHT = 1.0e-3  # bone so much tighter than its neighbour is a wall to it: a project choice
 
 
 class Bone(NamedTuple):
@@ -144,8 +145,15 @@ def half(bone, v, f, w):  # type: ignore[no-untyped-def]
         return 0.5 / (bone.channel[place, f // 2] * bone.h)
     wide = 1.0
     if w < size and bone.over[w] >= 0:
-        wide = bone.widening[bone.over[w]]
+        wide = wide_at(bone.permeability, bone.widening[bone.over[w]], v, w, f // 2)
     return 0.5 / (bone.permeability[v, f // 2] * bone.h * wide)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def wide_at(permeability, widening, v, w, axis):  # type: ignore[no-untyped-def]
+    """The widening of a channel's voxel w for the bone v beside it; 1 unless w is a hole in what
+    is so tight that nothing else passes."""
+    return widening if permeability[w, axis] <= TIGHT * permeability[v, axis] else 1.0
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -95,7 +95,7 @@ def advance(medium: Medium, channels: Channels, cement: Cement, injection: Injec
         rebuilt(net, bone, law, (cement.voxels, values, cement.exit), mouth, arriving)
         _enter(net, medium, cement)
     rows = net.slot[mouth].astype(np.int64)
-    ready(net, bone, law, rows, fresh, elapsed, cement.flow_mm3_s)
+    ready(net, bone, law, rows, fresh, elapsed, arriving, cement.flow_mm3_s)
     poured, flow, resistance, mpa, _ = inject(
         net, bone, law, rows, (injection.bore / 2.0, injection.length),
         (injection.ml, injection.seconds, injection.limit_mpa, injection.compliance),

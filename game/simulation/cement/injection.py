@@ -13,6 +13,7 @@ from game.simulation.cement.network import (
     AGE,
     CELSIUS,
     FRONT,
+    ML,
     PA_S,
     POTENTIAL,
     PROMOTIONS,
@@ -57,7 +58,7 @@ def rebuilt(net, bone, law, cement, mouth, arriving):  # type: ignore[no-untyped
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def ready(net, bone, law, rows, fresh, elapsed, flow):  # type: ignore[no-untyped-def]
+def ready(net, bone, law, rows, fresh, elapsed, arriving, flow):  # type: ignore[no-untyped-def]
     """All cells age by `elapsed` s, and the rows that lead away from the mouth are found. `fresh`
     says that this was not done before."""
     if fresh:
@@ -66,6 +67,9 @@ def ready(net, bone, law, rows, fresh, elapsed, flow):  # type: ignore[no-untype
         count, places = net.counts[ROWS], net.counts[FRONT]
         ripened(net.state[AGE, :count], net.state[CELSIUS, :count], elapsed)
         ripened(net.front[:places, AGE], net.front[:places, CELSIUS], elapsed)
+        for m in range(len(rows)):
+            if net.state[ML, rows[m]] <= 0.0:
+                net.state[AGE, rows[m]], net.state[CELSIUS, rows[m]] = arriving
         meet(net)
         if thickened(net, bone, law, flow):
             flood(net, rows)

@@ -18,7 +18,16 @@ from numba import njit
 from numpy.typing import NDArray
 
 from game.simulation.cement.body import LEDGER
-from game.simulation.cement.bone import across, among, beyond, half, region_of, room_of, turned
+from game.simulation.cement.bone import (
+    across,
+    among,
+    beyond,
+    half,
+    region_of,
+    room_of,
+    turned,
+    wide_at,
+)
 from game.simulation.cement.exits import PLACE_CODES, first_touch
 from game.simulation.cement.rheology import apparent_viscosity
 
@@ -191,7 +200,9 @@ def wire(net, bone, first, last):  # type: ignore[no-untyped-def]
             if place >= 0:
                 here = 0.5 / (channel[place, f // 2] * h)
             else:
-                wide = bone.widening[over[w]] if over[w] >= 0 else 1.0
+                wide = 1.0
+                if over[w] >= 0:
+                    wide = wide_at(permeability, bone.widening[over[w]], v, w, f // 2)
                 here = 0.5 / (permeability[v, f // 2] * h * wide)
             i = net.slot[w]
             if i < 0 or over[w] >= 0 or place >= 0:

@@ -151,6 +151,7 @@ def _hand_on(net, bone, r, faces):  # type: ignore[no-untyped-def]
     for n in range(faces, net.counts[FACES]):
         q = net.ends[n, 1]
         open_to = net.front_label[q, LIVE] == 1 and net.front[q, ML] < FULL * net.front[q, ROOM]
+        open_to &= net.front[q, ML] <= 0.0 or net.front[q, PA_S] < np.inf
         ease = 1.0 / (net.path[n, 0] + net.path[n, 1])
         net.flux[n] = ease if open_to and ease >= least else 0.0
         total += net.flux[n]

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from game.devices.cannula import Cannula
 from game.geometry.grid import FloatArray, Grid, Point
 from game.patient.patient import Side
+from game.simulation.cement.aperture import widening
 from game.simulation.cement.channels import NO_CHANNELS, Channels
 
 APART_MM = 0.7  # between two places of a track; the hole between is 1.46 mm in radius of 1.5
@@ -81,6 +82,11 @@ def channels_of(grid: Grid, holes: Iterable[Hole], steel: Iterable[Shaft]) -> Ch
         voxels=voxels,
         permeability=np.repeat(permeability[:, None], 3, axis=1),
         porosity=np.ones(len(voxels)),
+        widening=np.where(
+            permeability > 0,
+            widening(np.sqrt(8.0 * np.maximum(permeability, 1e-3)), grid.spacing),
+            1.0,
+        ),
     )
 
 
