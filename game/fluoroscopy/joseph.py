@@ -144,9 +144,7 @@ def _sums(words, shape, axes, source, slopes, first, count):  # type: ignore[no-
             words, begin, number, top_d, start_u, slope_u, step_u, start_v, slope_v, step_v
         )
     step_d, top_v = np.int32(strides[d]), np.float32(shape[v] - 1.001)
-    return _march(
-        words, begin, number, step_d, start_u, slope_u, step_u, start_v, slope_v, top_v
-    )
+    return _march(words, begin, number, step_d, start_u, slope_u, step_u, start_v, slope_v, top_v)
 
 
 @njit(nogil=True, cache=True)
