@@ -248,8 +248,12 @@ def bench(
     if as_json:
         print(json.dumps([asdict(row) for row in rows]))
         return
-    shown = [(r.part, r.what, r.unit, f"{r.median:.4g}", f"{r.p95:.4g}", r.budget) for r in rows]
-    print_table(("part", "what", "unit", "median", "p95", "budget"), shown)
+    kept = {True: "yes", False: "NO", None: ""}
+    shown = [
+        (r.part, r.what, r.unit, f"{r.median:.4g}", f"{r.p95:.4g}", r.budget, kept[r.met])
+        for r in rows
+    ]
+    print_table(("part", "what", "unit", "median", "p95", "budget", "met"), shown)
 
 
 @app.command()

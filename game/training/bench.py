@@ -12,15 +12,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter, sleep, thread_time
+from time import perf_counter, process_time, sleep, thread_time
 
 import numpy as np
 from numba import get_num_threads
 
+from game.devices.carm import CArmPose
 from game.fluoroscopy.projector import Projector
 from game.fluoroscopy.render import render
+from game.geometry.views import ViewName, view_angles
 from game.patient import store
 from game.patient.build import build
+from game.patient.patient import Patient
 from game.patient.procedural import procedural
 from game.patient.traits import Traits
 from game.records.album import Album
@@ -37,7 +40,7 @@ from game.training.hands import Hand, take_up
 from game.training.peers import rtk_joseph
 from game.training.rehearsal import rehearse
 from game.training.tissue import tissue_of
-from game.training.xray_figures import Figure, beside_gvxr, figures
+from game.training.xray_figures import RATE, Figure, beside_gvxr, figures, rates
 from haptics.hdapi import DeviceError
 from haptics.phantom import Phantom
 from haptics.virtual import scripted_ticks
@@ -53,7 +56,8 @@ PARTS = ("haptics", "simulation", "cement", "fluoroscopy", "procedure", "patient
 
 @dataclass(frozen=True)
 class Row:
-    """One figure: milliseconds (or times real time, for the procedure), and its budget."""
+    """One figure: milliseconds (or times real time, for the procedure), its budget, and whether it
+    keeps to that, where one number is asked."""
 
     part: str
     what: str
@@ -61,6 +65,7 @@ class Row:
     median: float
     p95: float
     budget: str
+    met: bool | None = None
 
 
 def measure(case: Case, parts: Iterable[str] = PARTS, library: Path | None = None) -> list[Row]:
@@ -180,25 +185,58 @@ def cement_steps(case: Case, session: Session) -> list[Row]:
 
 def fluoroscopy(case: Case, album: Album) -> list[Row]:
     """512 x 512 pictures of the case's moments: with the pose kept, and first and full after a
-    move; on all cores, as the room's compute thread draws them."""
+    move; on all cores, as the room's compute thread draws them. The processor's time is that of
+    all cores together: on a machine with other work it tells more than the clock."""
     projector = Projector(case.patient, parallel=True)
-    still, first, full = [], [], []
+    still, first, full = _Times(), _Times(), _Times()
     for moment in album.moments:
         render(case, moment.state, projector)
         for _ in range(REPEATS):
-            still.append(_time(lambda m=moment: render(case, m.state, projector)))  # type: ignore[misc]
+            still.add(lambda m=moment: render(case, m.state, projector))  # type: ignore[misc]
         for nudge in range(1, REPEATS + 1):
             moved = _nudged(moment.state, 0.001 * nudge)
-            first.append(_time(lambda s=moved: render(case, s, projector, coarse=True)))  # type: ignore[misc]
-            full.append(_time(lambda s=moved: render(case, s, projector)))  # type: ignore[misc]
+            first.add(lambda s=moved: render(case, s, projector, coarse=True))  # type: ignore[misc]
+            full.add(lambda s=moved: render(case, s, projector))  # type: ignore[misc]
     return [
-        _row("fluoroscopy", "picture, C-arm still", still, "p95 33"),
-        _row("fluoroscopy", "first picture after a C-arm move", first, "60"),
-        _row("fluoroscopy", "full picture after a C-arm move", full, "300"),
+        *still.rows("picture, C-arm still", 33.0),
+        *first.rows("first picture after a C-arm move", 60.0),
+        *full.rows("full picture after a C-arm move", 300.0),
         *_beside_rtk(case, album, projector),
         *_beside_gvxr(case, album, projector),
-        *(_single(figure) for figure in figures()),
+        *(_single(figure) for figure in (*figures(), *patient_rates(case.patient))),
     ]
+
+
+class _Times:
+    """Wall and processor's times, s, of one kind of picture."""
+
+    def __init__(self) -> None:
+        self.wall: list[float] = []
+        self.processor: list[float] = []
+
+    def add(self, work: Callable[[], object]) -> None:
+        used = process_time()
+        self.wall.append(_time(work))
+        self.processor.append(process_time() - used)
+
+    def rows(self, what: str, most_ms: float) -> list[Row]:
+        """Both, with whether the 95th percentile keeps to `most_ms`."""
+        made = []
+        for name, times in ((what, self.wall), (f"{what}, processor's time", self.processor)):
+            row = _row("fluoroscopy", name, times, f"p95 {most_ms:.0f}")
+            made.append(replace(row, met=row.p95 <= most_ms))
+        return made
+
+
+def patient_rates(patient: Patient) -> list[Figure]:
+    """Dose rates of the case's own patient in a true AP and a true lateral."""
+    made = []
+    views: tuple[ViewName, ...] = ("ap", "lateral")
+    for view in views:
+        x, y, z = patient.point("s1_endplate_centre").tolist()
+        pose = CArmPose(*view_angles(view, patient.anatomy), (x, y, z))
+        made += rates(patient, pose, f"this patient, {view}, {RATE:.0f}/s")[1]
+    return made
 
 
 def _beside_gvxr(case: Case, album: Album, projector: Projector) -> list[Row]:
@@ -216,7 +254,7 @@ def _beside_gvxr(case: Case, album: Album, projector: Projector) -> list[Row]:
 def _single(figure: Figure) -> Row:
     """A number that is no time, in both columns."""
     what, unit, value, asked = figure
-    return Row("fluoroscopy", what, unit, value, value, asked)
+    return Row("fluoroscopy", what, unit, value, value, asked, figure.met)
 
 
 def _nudged(state: State, by: float) -> State:
@@ -243,8 +281,8 @@ def _beside_rtk(case: Case, album: Album, projector: Projector) -> list[Row]:
             own = _time(lambda p=pose: projector.areas(p))  # type: ignore[misc]
             ratios.append(_time(theirs) / own)
     what = f"projection, times faster than RTK's Joseph on {threads} threads"
-    low, high = np.percentile(ratios, [50, 5])
-    return [Row("fluoroscopy", what, "x", float(low), float(high), "3")]
+    middle, low = np.percentile(ratios, [50, 5])
+    return [Row("fluoroscopy", what, "x", float(middle), float(low), "above 3", bool(middle >= 3))]
 
 
 def procedure(session: Session, took: float) -> Row:
