@@ -18,7 +18,9 @@ from haptics.memory import (
     GRIP,
     IN_BONE,
     LAYER,
+    NOT_READ,
     PIVOT,
+    READ_AT,
     RESTED,
     SOFT,
     SOFT_MM,
@@ -40,7 +42,7 @@ def resumed(
     body along the unit `axis`, read from where it lies; its track goes on for `ahead` mm. A tip in
     air, or too far from any skin behind it, gives one that is free."""
     memory = fresh().copy()
-    memory[TIP : TIP + 3], memory[AXIS : AXIS + 3] = tip, axis
+    memory[TIP : TIP + 3], memory[AXIS : AXIS + 3], memory[READ_AT] = tip, axis, NOT_READ
     depth = skin_behind(field, *tip, *axis, LONGEST_MM)
     if depth > EPSILON:
         _measure(field, memory, depth, ahead, in_bone)

@@ -136,7 +136,8 @@ def layer_at(field, x, y, z):  # type: ignore[no-untyped-def]
     if over == CEMENT:
         return CEMENT
     if distance < 0.0:
-        return CORTEX if -distance < thickness_at(field, x, y, z) else CANCELLOUS
+        near = -distance < WALLS_END_MM and -distance < thickness_at(field, x, y, z)
+        return CORTEX if near else CANCELLOUS
     if over == CARTILAGE:
         return CARTILAGE
     codes = field.codes

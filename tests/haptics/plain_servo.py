@@ -12,7 +12,7 @@ from haptics.law import TissueLaw
 from haptics.tissue import BEVEL, OPEN, Instrument, Layer, TissueField
 
 BONY = (Layer.CORTEX, Layer.CANCELLOUS, Layer.BONE, Layer.CEMENT)
-STEP, STEPS, HALVINGS, RELAX, TURN, TINY = 0.05, 40, 6, 10.0, 0.02, 1e-12
+STEP, STEPS, HALVINGS, RELAX, TURN, TINY, STILL = 0.05, 40, 6, 10.0, 0.02, 1e-12, 1e-5
 STICK, DWELL, TAP_STEPS = 0.001, 50, 200
 
 
@@ -272,7 +272,7 @@ class PlainCannula:
             sign = 1 if inward else -1
             holds = self.holds(inward)
             excess = abs(stretch) - self.stretch_at(self.layer, holds)
-            if excess <= TINY:
+            if excess <= STILL:
                 force = sign * self.stretch_force(self.layer, abs(stretch))
                 break
             if inward and not self.cut:

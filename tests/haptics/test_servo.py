@@ -349,5 +349,5 @@ def test_letting_go_and_taking_up_again_does_not_open_a_wall() -> None:
 def test_poses_that_are_no_numbers_or_of_another_shape_are_refused() -> None:
     with pytest.raises(ValueError, match="not a number"):
         run_ticks(block(), LAW, TOOL, fresh(), straight_down(np.array([np.nan])))
-    with pytest.raises(ValueError, match=r"need \(47,\) and \(n, 8\)"):
+    with pytest.raises(ValueError, match=r"need \(49,\) and \(n, 8\)"):
         run_ticks(block(), LAW, TOOL, np.zeros(SIZE + 1), straight_down(np.array([1.0])))
