@@ -38,6 +38,7 @@ from tests.haptics.tissue_blocks import TOOL, block, law
 
 TURN = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 LEAN_MM = 30.0  # the hand swings this far into the tissue and out of it again
+FIELD, LAW = block(cortex=0.6), law()
 RATIO, ADDED = 2.0, 1e-4  # of the bare loop's share; what is allowed on top
 
 
@@ -86,7 +87,7 @@ def servo_slice(built: Built, device: StandIn, seconds: float) -> tuple[float, i
     """The servo's for so many seconds with a hand that goes in and out: ms between its first tick
     and its last, by the servo's own stamps, and the ticks after the first."""
     times: list[float] = []
-    with Phantom(block(cortex=0.6), law(), built.library) as phantom:
+    with Phantom(FIELD, LAW, built.library) as phantom:
         began = phantom.now()
         while (passed := phantom.now() - began) < seconds:
             flags = RESET if phantom.report().mode is Mode.FAULT else ARM

@@ -26,6 +26,7 @@ from haptics.memory import (
     BONE_MM,
     BROKEN,
     CONTACT,
+    CRUSHED,
     CUT,
     DEEPEST,
     DEPTH,
@@ -62,9 +63,11 @@ from haptics.tissue import (
     LIGAMENT,
     METAL,
     MUSCLE,
+    OPEN,
     SKIN,
     bone_force,
     bone_grip,
+    cancellous_stress,
     density_at,
     layer_at,
     marrow_density_at,
@@ -74,6 +77,7 @@ from haptics.tissue import (
     stretch_energy,
     stretch_force,
     thickness_at,
+    tip_area,
 )
 
 # Events of one tick, a sum of these
@@ -138,7 +142,7 @@ def _enter(m, holds):  # type: ignore[no-untyped-def]
     m[STAGE], m[LAYER], m[CUT], m[FROM_BONE] = SOFT, SKIN, 1.0, 0.0
     m[SLACK : WALL + 1] = m[GRIP] = m[RESTED] = 0.0
     m[TRACKS : NEXT + 1] = 0.0
-    m[READ_AT] = NOT_READ
+    m[READ_AT], m[CRUSHED] = NOT_READ, 0.0
     m[BROKEN], m[GAVE] = holds, SKIN
 
 
@@ -155,7 +159,7 @@ def holding_force(field, law, tool, m, inward):  # type: ignore[no-untyped-def]
         return shaft
     layer, cut = int(m[LAYER]), m[CUT] > 0.0
     if layer < CORTEX:
-        return shaft + soft_force(law, layer, cut, tool)
+        return shaft + soft_force(law, layer, cut, tool) + m[CRUSHED] * tip_area(law, tool)
     if layer == METAL:
         return np.inf
     return shaft + _bone_holds(field, law, tool, m, layer, cut)
@@ -163,8 +167,7 @@ def holding_force(field, law, tool, m, inward):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _bone_holds(field, law, tool, m, layer, cut):  # type: ignore[no-untyped-def]
-    marrow = _marrow_at_tip(field, law, m)
-    wall, thickness = marrow, law.wall_default
+    stress, wall, thickness = m[CRUSHED], 0.0, law.wall_default
     if layer != CANCELLOUS:
         x, y, z, u, v, w = m[TIP], m[TIP + 1], m[TIP + 2], m[AXIS], m[AXIS + 1], m[AXIS + 2]
         if layer == CORTEX:
@@ -172,29 +175,32 @@ def _bone_holds(field, law, tool, m, layer, cut):  # type: ignore[no-untyped-def
         half = 0.5 * thickness  # a wall's density is read in its middle, ahead of the tip
         wall = density_at(field, law, x + half * u, y + half * v, z + half * w)
     backed = m[FROM_BONE] == 0.0
-    force = bone_force(law, layer, cut, marrow, wall, thickness, tool, backed)
+    if not cut and backed:
+        stress = _marrow_stress(field, law, m)  # what lies behind the wall bears with it
+    force = bone_force(law, layer, cut, stress, wall, thickness, tool, backed)
     if m[STAGE] == SOFT and not cut:
         force += law.periosteum_puncture * 2.0 * tool.radius / law.soft_diameter
     return force
 
 
 @njit(nogil=True, cache=True)
-def _marrow_at_tip(field, law, m):  # type: ignore[no-untyped-def]
-    """`marrow_density_at` the tip, read once for each depth: what holds a tip now gripped the shaft
-    as it came there."""
+def _marrow_stress(field, law, m):  # type: ignore[no-untyped-def]
+    """What the marrow at the tip bears, MPa, read once for each depth: what the point goes into now
+    grips the shaft as well."""
     if m[READ_AT] != m[DEPTH]:
-        x, y, z, u, v, w = m[TIP], m[TIP + 1], m[TIP + 2], m[AXIS], m[AXIS + 1], m[AXIS + 2]
-        m[MARROW], m[READ_AT] = marrow_density_at(field, law, x, y, z, u, v, w), m[DEPTH]
+        density = marrow_density_at(field, law, m[TIP], m[TIP + 1], m[TIP + 2])
+        m[MARROW], m[READ_AT] = cancellous_stress(law, density), m[DEPTH]
     return m[MARROW]
 
 
 @njit(nogil=True, cache=True)
-def grip_at(field, law, radius, layer, x, y, z, u, v, w):  # type: ignore[no-untyped-def]
-    """Friction, N, that a mm of what lies at an LPS point adds to a shaft along the unit (u, v, w):
-    marrow's also in the thin wall, which has cracked; 0 in soft tissue."""
+def grip_at(field, law, radius, layer, x, y, z):  # type: ignore[no-untyped-def]
+    """Friction, N, that a mm of what lies at an LPS point adds to a shaft: marrow's also in the
+    thin wall, which has cracked; 0 in soft tissue."""
     if not CORTEX <= layer <= CEMENT:
         return 0.0
-    return bone_grip(law, layer, marrow_density_at(field, law, x, y, z, u, v, w), radius)
+    stress = cancellous_stress(law, marrow_density_at(field, law, x, y, z))
+    return bone_grip(law, layer, stress, radius)
 
 
 @njit(nogil=True, cache=True)
@@ -305,10 +311,14 @@ def _step(field, law, tool, m, wanted, uncut):  # type: ignore[no-untyped-def]
     m[DEPTH] = depth + moved
     for axis in range(3):
         m[TIP + axis] = m[PIVOT + axis] + m[DEPTH] * m[AXIS + axis]
+    stress = 0.0
     if CORTEX <= layer <= CEMENT:
         place = BONE_MM
-        grip = bone_grip(law, layer, _marrow_at_tip(field, law, m), tool.radius)
-        m[GRIP] = max(0.0, m[GRIP] + grip * moved)
+        stress = _marrow_stress(field, law, m)
+        m[GRIP] = max(0.0, m[GRIP] + bone_grip(law, layer, stress, tool.radius) * moved)
+    if uncut:
+        share = 1.0 if tool.tip == OPEN else min(1.0, moved / law.tip_taper)
+        m[CRUSHED] += share * (stress - m[CRUSHED])
     m[place] = max(0.0, m[place] + moved)
     return moved, crossed, wall
 

@@ -36,9 +36,10 @@ TAPPED = 24  # mm that this tick's tap drove the tip
 TRACKS = 25  # old tracks from this skin entry, TRACK values each
 NEXT = 45  # where the next one is written
 TICKS = 46  # servo ticks so far
-MARROW = 47  # g/cm3 at the tip, as it was read last
+MARROW = 47  # MPa that the marrow at the tip bears, as it was read last
 READ_AT = 48  # the depth at which that was; NOT_READ where the tip has gone aside since
-SIZE = 49
+CRUSHED = 49  # MPa against the whole point, which is as long as `tip_taper`
+SIZE = 50
 
 NOT_READ = -1.0
 

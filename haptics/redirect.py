@@ -12,6 +12,7 @@ from numba import njit
 
 from haptics.memory import (
     AXIS,
+    CRUSHED,
     CUT,
     DEEPEST,
     DEPTH,
@@ -55,7 +56,7 @@ def turn(field, law, tool, m, u, v, w):  # type: ignore[no-untyped-def]
     _leave_track(m, tool.radius)
     m[TIP], m[TIP + 1], m[TIP + 2] = x, y, z
     m[AXIS], m[AXIS + 1], m[AXIS + 2] = p, q, r
-    m[DEEPEST], m[READ_AT] = depth, NOT_READ
+    m[DEEPEST], m[READ_AT], m[CRUSHED] = depth, NOT_READ, 0.0
     found = _track_here(m, tool.radius)
     if found >= 0 and m[found + 4] > depth:
         m[WALL], m[DEEPEST] = m[found + 3], m[found + 4]

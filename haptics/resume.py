@@ -12,6 +12,7 @@ from haptics.law import TissueLaw
 from haptics.memory import (
     AXIS,
     BONE_MM,
+    CRUSHED,
     CUT,
     DEEPEST,
     DEPTH,
@@ -29,7 +30,14 @@ from haptics.memory import (
     WALL,
     fresh,
 )
-from haptics.tissue import CEMENT, CORTEX, TissueField, layer_at
+from haptics.tissue import (
+    CEMENT,
+    CORTEX,
+    TissueField,
+    cancellous_stress,
+    layer_at,
+    marrow_density_at,
+)
 
 LONGEST_MM = 200.0  # no cannula is longer
 
@@ -47,6 +55,8 @@ def resumed(
     if depth > EPSILON:
         _measure(field, memory, depth, ahead, in_bone)
         memory[GRIP] = _gripped(field, law, radius, memory)
+        if CORTEX <= memory[LAYER] <= CEMENT:
+            memory[CRUSHED] = cancellous_stress(law, marrow_density_at(field, law, *tip))
     memory.flags.writeable = False
     return memory
 
@@ -72,7 +82,7 @@ def _gripped(field, law, radius, m):  # type: ignore[no-untyped-def]
         y = m[PIVOT + 1] + far * v
         z = m[PIVOT + 2] + far * w
         layer = layer_at(field, x, y, z)
-        force += STEP_MM * grip_at(field, law, radius, layer, x, y, z, u, v, w)
+        force += STEP_MM * grip_at(field, law, radius, layer, x, y, z)
         far += STEP_MM
     return force
 
