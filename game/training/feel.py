@@ -8,7 +8,7 @@ nothing is (`Told.sham`) shows how much of it is chance.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -27,7 +27,7 @@ from game.patient.population import treated
 from game.patient.procedural import procedural
 from game.patient.traits import Quality, Traits
 from game.training.tissue import Tissue, tissue_of
-from haptics.feel import Times, claimed_entry, claimed_void, cues, felt
+from haptics.feel import Times, claimed_entry, cues, felt
 from haptics.insertion import BREACHED, PUNCTURED
 from haptics.memory import fresh
 from haptics.servo import ROW_AXIAL, ROW_BROKEN, ROW_EVENTS, ROW_LAYER
@@ -42,7 +42,8 @@ SPEED, BONE_SPEED = 8.0, 3.0  # mm/s, as the expert's (game.training.hands)
 BATCH = 500  # servo ticks at a time
 TOOL = Instrument(1.525, 200.0)  # 11G, and long enough for any course
 AHEAD = (Region.CEPHALAD, Region.PRESACRAL, Region.LATERAL)  # the ala's walls ahead of a path
-ENTRY_MS, SOON_MS, LATER_MS = 250, 300, 1000  # how near a claim must be to what happened
+ENTRY_MS, SOON_MS, LATER_MS = 250, 300, 1500  # how near a claim must be to what happened
+OVER_MS, CALM_MS = 1000, 6000  # after the puncture: its own drop is over; marrow like any other
 VOID_MM = 3.0  # of negative marrow along the way make a void
 SHAM_MM = 12.0  # before the far wall, where nothing is
 THICKNESSES = ((0.5, 0.8), (0.8, 1.0), (1.0, 1.2), (1.2, 2.0))  # mm of the wall that was breached
@@ -64,19 +65,22 @@ class Pushed:
 
 @dataclass(frozen=True)
 class Told:
-    """What one course's trace told of one patient: whether the `entry` cortex was found; a void's
-    entry (None where there is none); a breach ahead (None where there is none, or through another
-    wall); `sham`, a breach where nothing is; `fell`, a void where none is. The wall's `thickness`,
-    mm, the force at which the entry gave way, `puncture` N, unscaled."""
+    """What one course's trace told of one patient: whether the `entry` cortex was found; a drop
+    noticed at a void's entry (None where there is no void), `late` where the void begins so far
+    behind the cortex that the cortex' own drop is over; a breach ahead (None where there is none,
+    or through another wall); `sham`, a breach where nothing is; `calm`, a drop like a void's where
+    there is no void. The wall's `thickness`, mm, and the force at which the entry gave way,
+    `puncture` N, unscaled."""
 
     seed: int
     quality: Quality
     course: Course
     entry: bool
     void: bool | None
-    fell: bool | None
+    late: bool
     breach: bool | None
     sham: bool | None
+    calm: bool | None
     thickness: float
     puncture: float
 
@@ -118,7 +122,6 @@ def told(patient: Patient, tissue: Tissue, seed: int, side: Side, course: Course
     force = felt(push.rows[:, ROW_AXIAL], seed)
     entry, breach = push.first(PUNCTURED), push.first(BREACHED)
     claim, (rises, drops) = claimed_entry(force), cues(force)
-    fell = None if claim is None else claimed_void(force, claim)
     begins = _void(patient, push, breach)
     ahead = breach is not None and patient.wall_at(push.rows[breach, :3]) in AHEAD
     return Told(
@@ -126,10 +129,11 @@ def told(patient: Patient, tissue: Tissue, seed: int, side: Side, course: Course
         patient.traits.quality if patient.traits else "normal",
         course,
         entry=entry is not None and claim is not None and abs(claim - entry) <= ENTRY_MS,
-        void=None if begins is None else _void_found(begins, fell, drops, claim),
-        fell=None if begins is not None else fell is not None and fell < (breach or len(force)),
+        void=None if begins is None else _near(drops, begins, SOON_MS, LATER_MS),
+        late=begins is not None and entry is not None and begins > entry + OVER_MS,
         breach=_noticed(breach, rises, drops) if ahead else None,
         sham=_noticed(_before(push, breach), rises, drops) if ahead else None,
+        calm=None if begins is not None else _calm(entry, breach, drops),
         thickness=_thickness(patient, push, breach),
         puncture=float(push.rows[entry, ROW_BROKEN]) if entry is not None else np.inf,
     )
@@ -164,13 +168,10 @@ def _void(patient: Patient, push: Pushed, breach: int | None) -> int | None:
     return None
 
 
-def _void_found(begins: int, fell: int | None, drops: Times, claim: int | None) -> bool:
-    """A void is found where the hand falls through as in soft tissue, or notices a drop at its
-    entry that is not the cortex's own."""
-    if fell is not None and fell >= begins - SOON_MS:
-        return fell <= begins + LATER_MS
-    own = drops[drops > (claim or 0) + LATER_MS]
-    return _near(own, begins, SOON_MS, LATER_MS)
+def _calm(entry: int | None, breach: int | None, drops: Times) -> bool | None:
+    if entry is None or breach is None or breach < entry + CALM_MS + LATER_MS:
+        return None
+    return _near(drops, entry + CALM_MS, SOON_MS, LATER_MS)
 
 
 def _thickness(patient: Patient, push: Pushed, breach: int | None) -> float:
@@ -209,3 +210,57 @@ def study(count: int, folder: Path | None = None, processes: int = 2) -> Iterato
         else:
             saved = sorted(place for place in folder.iterdir() if place.is_dir())
             yield from pool.map(_of_folder, saved[:count])
+
+
+@dataclass(frozen=True)
+class Share:
+    """The `share` of `count` courses of which something is true, what it is asked to be, and
+    whether it is; None where nothing is asked, or there is no such course."""
+
+    what: str
+    share: float
+    count: int
+    asked: str = ""
+    met: bool | None = None
+
+
+ENTRIES, BREACHES_OVER_VOIDS, SHAMS = 0.95, 0.5, 0.1  # at least, at most, at most
+
+
+def summary(found: Sequence[Told]) -> list[Share]:
+    """What the traces told: entry, voids, breaches by the wall's thickness and over voids."""
+    over = [one for one in found if one.void is not None]
+    rows = [
+        _share("entry cortex found", [one.entry for one in found], least=ENTRIES),
+        _share("a drop noticed at a void's entry", [one.void for one in over]),
+        _share("the same, void not just behind the cortex", [o.void for o in over if o.late]),
+        _share("the same where there is no void", [one.calm for one in found], most=SHAMS),
+    ]
+    for course in COURSES:
+        own = [one.breach for one in found if one.course == course]
+        rows.append(_share(f"{course} breach noticed", own))
+    thin = [_share(f"breach noticed, wall {low:g}-{high:g} mm",
+                   [one.breach for one in found if low <= one.thickness < high])
+            for low, high in THICKNESSES]  # fmt: skip
+    known = [row.share for row in thin if row.count]
+    order = Share("thinner walls noticed less often", float(known == sorted(known)), len(known),
+                  "yes", known == sorted(known) if len(known) > 1 else None)  # fmt: skip
+    return [
+        *rows,
+        *thin,
+        order,
+        _share("breach noticed over a void", [o.breach for o in over], most=BREACHES_OVER_VOIDS),
+        _share("a breach believed where none is", [one.sham for one in found], most=SHAMS),
+    ]
+
+
+def _share(
+    what: str, values: Sequence[bool | None], least: float | None = None, most: float | None = None
+) -> Share:
+    known = [value for value in values if value is not None]
+    share = sum(known) / len(known) if known else float("nan")
+    if not known or (least is None and most is None):
+        return Share(what, share, len(known))
+    if least is not None:
+        return Share(what, share, len(known), f">= {least:.0%}", share >= least)
+    return Share(what, share, len(known), f"<= {most:.0%}", share <= (most or 0.0))

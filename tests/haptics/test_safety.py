@@ -199,14 +199,14 @@ def test_every_guard_is_needed(name: str) -> None:
 def test_the_map_keeps_the_order(one: float, other: float, device: DeviceLimits) -> None:
     low, high = sorted((one, other))
     weak, strong = (shown(f, device) for f in (low, high))
-    assert 0.0 <= weak <= strong < device.peak
+    assert 0.0 <= weak <= strong < limits_of(device).continuous
     if high - low > 1e-6:
         assert weak < strong
 
 
 def shown(force: float, device: DeviceLimits) -> float:
     told = np.array([0.0, 0.0, force])
-    safety._compress(device.peak, told)
+    safety._compress(limits_of(device).lasting, told)
     return float(told[2])
 
 
