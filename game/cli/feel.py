@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 def feel_of_people(count: int, folder: Path | None, as_json: bool) -> bool:
     """Generates `count` patients, or reads those saved in `folder`, pushes through each and says
     what was noticed; False where a bound is not met."""
-    from game.training.feel import study, summary
+    from game.training.feel import saved_in, study, summary
 
-    if folder is not None and not folder.is_dir():
-        raise BadInput(f"{folder} is not a folder of saved patients")
+    if folder is not None and not saved_in(folder):
+        raise BadInput(f"--people {folder} is not a folder of saved patients (`patient new --out`)")
     found: list[Told] = []
     with working(f"pushing through {count} patients"):
         for number, some in enumerate(study(count, folder), start=1):

@@ -201,6 +201,11 @@ def _of_folder(folder: Path) -> list[Told]:
     return of_patient(patient, patient.traits.seed if patient.traits else 0)
 
 
+def saved_in(folder: Path) -> list[Path]:
+    """The saved patients in a folder of them, by name; none where there is no such folder."""
+    return sorted(page.parent for page in folder.glob(f"*/{store.PAGE}"))
+
+
 def study(count: int, folder: Path | None = None, processes: int = 2) -> Iterator[list[Told]]:
     """`count` patients as they come to a sacroplasty, as they are done: made anew, or the first
     ones saved in `folder`."""
@@ -208,8 +213,7 @@ def study(count: int, folder: Path | None = None, processes: int = 2) -> Iterato
         if folder is None:
             yield from pool.map(_of_traits, treated(count))
         else:
-            saved = sorted(place for place in folder.iterdir() if place.is_dir())
-            yield from pool.map(_of_folder, saved[:count])
+            yield from pool.map(_of_folder, saved_in(folder)[:count])
 
 
 @dataclass(frozen=True)
