@@ -21,6 +21,8 @@ def feel_of_people(count: int, folder: Path | None, as_json: bool) -> bool:
 
     if folder is not None and not saved_in(folder):
         raise BadInput(f"--people {folder} is not a folder of saved patients (`patient new --out`)")
+    if folder is not None:
+        count = min(count, len(saved_in(folder)))
     found: list[Told] = []
     with working(f"pushing through {count} patients"):
         for number, some in enumerate(study(count, folder), start=1):
