@@ -6,13 +6,12 @@ are shown and never asserted.
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter, process_time, sleep, thread_time
+from time import perf_counter, process_time
 
 import numpy as np
 from numba import get_num_threads
@@ -31,33 +30,23 @@ from game.records.session import Session
 from game.simulation import cement
 from game.simulation.case import Case
 from game.simulation.cement import Cement, Channels, Injection, Medium
-from game.simulation.clock import servo_ticks
 from game.simulation.control import Control
 from game.simulation.state import State
 from game.simulation.step import begin, step
 from game.training.expert import perform
-from game.training.hands import Hand, take_up
+from game.training.haptic_figures import haptic_figures
 from game.training.peers import rtk_joseph
 from game.training.rehearsal import rehearse
-from game.training.tissue import tissue_of
 from game.training.xray_figures import RATE, Figure, beside_gvxr, figures, rates
-from haptics.hdapi import DeviceError
-from haptics.phantom import Phantom
-from haptics.virtual import scripted_ticks
-
-log = logging.getLogger(__name__)
 
 REPEATS = 3  # pictures per moment and kind, project choice
-KERNEL_TICKS, MOST_BATCHES = 200, 200
-DEVICE_S = 5.0  # how long a device is timed, project choice
-WARMING = 100  # ticks of it that do not count
 PARTS = ("haptics", "simulation", "cement", "fluoroscopy", "procedure", "patient")
 
 
 @dataclass(frozen=True)
 class Row:
     """One figure: milliseconds (or times real time, for the procedure), its budget, and whether it
-    keeps to that, where one number is asked."""
+    is met; None where that is not worked out."""
 
     part: str
     what: str
@@ -91,62 +80,11 @@ def measure(case: Case, parts: Iterable[str] = PARTS, library: Path | None = Non
 
 
 def haptics(case: Case, library: Path | None = None) -> list[Row]:
-    """Servo ticks of a scripted push from the skin to the target, run as a tick runs them, and
-    ticks of a device's own thread where one opens, with the driver in `library`."""
-    approach = case.approaches[case.level.sides[0]]
-    hand = Hand(take_up(tissue_of(case.patient), begin(case).servo_view(approach.side)))
-    x, y, z = (approach.skin - 5 * approach.direction).tolist()
-    u, v, w = approach.direction.tolist()
-    hand = hand.place((x, y, z), (u, v, w)).advance_to(5 + approach.skin_to_target)
-    start, times, time = hand, [], 0
-    while not (hand.done or hand.stuck):
-        time += 50
-        began = perf_counter()
-        hand, _ = hand.tick(time)
-        times.append((perf_counter() - began) / servo_ticks(time))
+    """What the servo, the law and the safety chain are held to; an open device's ticks where one
+    opens, with the driver in `library`."""
     return [
-        _row("haptics", "servo tick", times, "0.002 mean, 0.05 p99.9"),
-        kernel_ticks(start),
-        *device_ticks(case, library),
-    ]
-
-
-def kernel_ticks(hand: Hand) -> Row:
-    """The same push by the kernel alone, KERNEL_TICKS at a time, in time of the processor, which
-    other work on the machine stretches less."""
-    grip, push = hand.grip, hand.push
-    times: list[float] = []
-    memory, own = grip.memory, grip.hand
-    while push is not None and not own.arrived and len(times) < MOST_BATCHES:
-        used = thread_time()
-        memory, own, _ = scripted_ticks(
-            *grip.tissue.read, grip.tool, memory, own, push, KERNEL_TICKS
-        )
-        times.append(1000.0 * (thread_time() - used) / KERNEL_TICKS)
-    mean, most = float(np.mean(times)), float(np.percentile(times, 99.9))
-    what = "servo tick alone, CPU time, mean and p99.9"
-    return Row("haptics", what, "ms", mean, most, "0.002, 0.05")
-
-
-def device_ticks(case: Case, library: Path | None) -> list[Row]:
-    """Between two ticks of an open device that is not armed, over DEVICE_S; none where no device
-    opens. A tick is missed when a ms passes without one."""
-    try:
-        device = Phantom(*tissue_of(case.patient).read, library)
-    except DeviceError as error:
-        log.info("no device is timed: %s", error)
-        return []
-    with device:
-        times: list[float] = []
-        began = perf_counter()
-        while perf_counter() - began < DEVICE_S:
-            sleep(0.02)
-            times += device.served().tolist()
-    gaps = np.diff(times[WARMING:])
-    missed = 1.0 - (len(gaps) / (1000.0 * gaps.sum()))
-    return [
-        _row("haptics", f"between two ticks of the {device.limits.name}", gaps.tolist(), "1"),
-        Row("haptics", "ticks it missed", "%", 100.0 * max(0.0, missed), 100.0 * missed, "0.01"),
+        Row("haptics", held.what, held.unit, held.value, held.value, held.asked, held.met)
+        for held in haptic_figures(case, library)
     ]
 
 
