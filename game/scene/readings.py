@@ -61,7 +61,7 @@ def _rows(sitting: Sitting) -> list[tuple[str, Colour]]:
         (f"nearest view: {view}", GOOD if true else WARM),
         (f"{side.upper()} cannula {_where(sitting)}", INK),
         _hand(sitting),
-        (cement_words(state), _cement_colour(state)),
+        (cement_words(state, sitting.desk.product), _cement_colour(state)),
         (syringe_words(state, sitting.desk.syringe), INK),
         (_clock(sitting), DIM),
     ]

@@ -10,6 +10,7 @@ from game.devices.injector import SYRINGES, SyringeName
 from game.geometry.grid import Point
 from game.geometry.views import Anatomy, nearest_view
 from game.simulation.batch import cement_age, product_of
+from game.simulation.cement.products import USUAL, product
 from game.simulation.cement.rheology import Consistency
 from game.simulation.clock import seconds
 from game.simulation.events import (
@@ -87,11 +88,11 @@ def aim_degrees(direction: Point) -> tuple[float, float]:
     return degrees(asin(max(-1.0, min(1.0, z)))), degrees(atan2(x, -y))
 
 
-def cement_words(state: State) -> str:
+def cement_words(state: State, chosen: str = USUAL) -> str:
     """Age, and what has been injected on each side; what it is like, the toothpaste test says."""
     age = cement_age(state)
     if age is None:
-        return "cement not mixed"
+        return f"cement not mixed; {product(chosen).title} chosen"
     sides = "  ".join(f"{side} {ml:.2f} mL" for side, ml in sorted(state.injected_ml.items()))
     kind = product_of(state).title.split("-")[0].lower()
     return f"cement {minutes(age)} ({kind} viscosity)   injected {sides or '0.00 mL'}"

@@ -180,11 +180,13 @@ def _load(state: State, side: Side, plunger: int) -> tuple[float, float]:
 
 def _pressure(state: State, side: Side, spring: Syringe) -> float:
     """MPa at the plunger: what is compressed, less what has left since the bone was last asked, as
-    fast as it did before; or, while the bore fills, what the flow loses."""
+    fast as it did before, and less half a request's, because the bone learns of the plunger that
+    much late; or, while the bore fills, what the flow loses."""
     injector, cannula = state.injector, state.cannulas[side]
     dead = cannula.dead_volume_ml
     if injector.backlog_ml > 0 or injector.filled_way(dead):
-        gone = injector.leaving_ml_s * seconds(state.time % CEMENT) if state.due else 0.0
+        late = seconds(state.time % CEMENT) + 0.5 * CEMENT_S
+        gone = injector.leaving_ml_s * late if state.due else 0.0
         return max(0.0, injector.backlog_ml - gone) / spring.compliance
     flow, length = 1000.0 * injector.flow_ml_s, _filled_mm(state, side, dead)
     if flow <= 0.0 or length <= 0.0:
@@ -258,7 +260,7 @@ def _run(before: State, state: State, side: Side, placed_ml: float) -> Run:
     return replace(
         run,
         ml=run.ml + placed_ml,
-        peak_mpa=max(run.peak_mpa, state.cement.total_mpa),
+        peak_mpa=max(run.peak_mpa, state.injector.load_mpa),
         last_flow=state.time if placed_ml >= TRICKLE_ML else run.last_flow,
     )
 

@@ -197,7 +197,8 @@ def test_the_load_is_pressure_times_area_and_friction_and_is_published() -> None
     expected = view.plunger_mpa * syringe.area + syringe.friction
     assert state.injector.load_n == pytest.approx(expected)
     assert view.plunger_n == state.injector.load_n
-    assert view.plunger_mpa == pytest.approx(state.cement.total_mpa, rel=0.1)
+    loss = bore_loss(product().law, in_bore(state, "left").age_s, GAUGES[11].bore / 2, 125.0, 100.0)
+    assert view.plunger_mpa == pytest.approx(loss, rel=0.15)
     eased = run([RELEASE] * 120, state)[0]
     assert eased.servo_view("left").plunger_n == 0.0
 
@@ -214,7 +215,7 @@ def test_pressing_builds_the_pressure_that_the_flow_loses() -> None:
     state = run([Control(plunger=50)] * 240, primed())[0]
     age, bore = in_bore(state, "left").age_s, GAUGES[11].bore / 2
     loss = bore_loss(product().law, age, bore, 125.0, 50.0)
-    assert state.injector.load_mpa == pytest.approx(loss, rel=0.05)
+    assert state.injector.load_mpa == pytest.approx(loss, rel=0.1)
     assert bore_flow(product().law, age, bore, 125.0, loss) == pytest.approx(50.0)
 
 
