@@ -180,7 +180,7 @@ def test_a_folder_of_somebody_else_is_refused_before_the_work(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("options", "allowed"),
     [
-        (("--kvp", "130"), "60-110"),
+        (("--kvp", "130"), "60-120"),
         (("--collimation", "0"), "0.1 to 1.0"),
         (("--magnification", "4"), "1.0 to 3.0"),
         (("--frames", "0"), "1 to 16"),

@@ -9,7 +9,7 @@ with a grid. Its form is a project choice fitted to the facts' figures and not v
       surface (facts/fluoroscopy.md: 15-20 cm), the primary from the focal spot, s away from it
     x what a 10:1 grid passes of scatter over what it passes of primary
 
-So 20-25 cm of water give 0.2-0.4 and 30-35 cm 0.4-1.0 behind the grid at 80-110 kV, full field and
+So 20-25 cm of water give 0.2-0.4 and 30-35 cm 0.4-1.0 behind the grid at 80-120 kV, full field and
 the gap of a centred patient; 35 cm without a grid give 1.0-1.5.
 """
 

@@ -25,7 +25,7 @@ def transmitted(
     Primary beam only: the sum over bins of photons x absorbed fraction x energy, and x energy
     squared (photons are Poisson, each leaves its own energy). Raises ValueError outside the
     generator's kV. The inverse square is taken at the detector's centre."""
-    table = attenuation()
+    table = attenuation(kvp)
     taken = fluence(kvp, SOURCE_TO_DETECTOR_MM) * mas * table.absorbed
     lit = taken > 0.0
     taken, energy = taken[lit], table.energy[lit]
@@ -44,7 +44,7 @@ def transmitted(
 
 def unattenuated(kvp: float, mas: float) -> float:
     """Energy absorbed per mm2 of detector with nothing in the beam, keV/mm2."""
-    table = attenuation()
+    table = attenuation(kvp)
     energy = fluence(kvp, SOURCE_TO_DETECTOR_MM) * table.absorbed * table.energy
     return mas * float(energy.sum())
 

@@ -115,8 +115,8 @@ def primary_mgy(hand: Point, pulse: Pulse, around: Surroundings) -> float:
     """Air kerma of the primary beam at the hand, mGy, behind as much water as lies before it."""
     source = pulse.pose.projection().source
     inside = _inside_mm(source, hand, around)
-    through = np.exp(-attenuation().water * inside / 10.0)
-    return pulse.mas * air_kerma(fluence(pulse.kvp, dist(source, hand)) * through)
+    through = np.exp(-attenuation(pulse.kvp).water * inside / 10.0)
+    return pulse.mas * air_kerma(pulse.kvp, fluence(pulse.kvp, dist(source, hand)) * through)
 
 
 def scatter_mgy(point: Point, pulse: Pulse, around: Surroundings) -> float:

@@ -96,7 +96,7 @@ def gvxr_scene(
     gvxr.setDetectorNumberOfPixels(geometry.size, geometry.size)
     gvxr.setDetectorPixelSize(geometry.pixel_mm, geometry.pixel_mm, "mm")
     photons = fluence(kvp, SOURCE_TO_DETECTOR_MM)
-    for energy, count in zip(attenuation().energy, photons, strict=True):
+    for energy, count in zip(attenuation(kvp).energy, photons, strict=True):
         if count > 0.0:
             gvxr.addEnergyBinToSpectrum(float(energy), "keV", float(count))
     _mesh(gvxr, "skin", skin, SOFT_TISSUE, 1.06)

@@ -16,18 +16,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from game.devices.beam import KVP_RANGE, Material, air_kerma
-from game.devices.beam import attenuation as shipped
-from game.devices.beam import fluence as shipped_fluence
+from game.devices import beam
+from game.devices.beam import KVP_RANGE, Material
 
 Array = NDArray[np.float64]
 
-# keV. The barium K-edge (37.44) is an edge of a bin; the last bin ends at the tube's highest kVp.
-EDGES = np.array([15, 20, 25, 30, 34, 37.44, 40, 44, 48, 52, 57, 62, 68, 75, 85, 97, 120.0])
+# The edges of a voltage's bins, keV: the barium K-edge (37.44) is one, below it the same four bins
+# at every voltage, above it twelve shares of what is left up to the voltage. Searched for so that
+# everything in `PATHS` is let through within 1 % (transmission_error), 60-120 kV.
+LOW_EDGES = (15.0, 27.5, 31.5, 34.5, 37.44)
+SHARES = (
+    0.084, 0.1585, 0.235, 0.3285, 0.424, 0.5215, 0.605, 0.6795, 0.75, 0.8205, 0.891, 1.0,
+)  # fmt: skip
 ANODE_DEG = 12.0  # tungsten, a usual angle of mobile C-arm tubes; project choice
 FILTERS = (("Al", 3.0), ("Cu", 0.1))  # mm; usual total filtration of a mobile C-arm; project choice
 STEP_KEV = 0.5
-REFERENCE = (80.0, 20.0)  # kVp, cm of soft tissue: the beam that weighs energies within a bin
+FINE_KEV = 0.02  # steps in which bins are summed
+# A bin's mass attenuation is the one that lets through as much of this path, g/cm2, as its photons
+# do: a mean would take away too much behind steel, whose attenuation falls steeply within a bin.
+# Photons are weighed as what the panel absorbs of them behind `HARDENED` g/cm2 of soft tissue.
+EFFECTIVE_PATH = {
+    "bone": 4.0, "soft": 8.0, "fat": 8.0, "steel": 2.92, "cement": 1.6, "air": 8.0, "water": 16.0,
+}  # fmt: skip
+HARDENED = 15.9
 
 # Mass fractions: ICRU Report 44 (1989) for tissues, ASTM F138 for 316L.
 PMMA = {"H": 0.0805, "C": 0.5998, "O": 0.3196}
@@ -58,11 +69,19 @@ MATERIALS: dict[str, dict[str, float]] = {
 SCINTILLATOR = {"Cs": 0.5115, "I": 0.4885}
 SCINTILLATOR_G_CM2 = 0.06 * 4.51 * 0.75
 
-# Paths, g/cm2, behind which the tables are compared: a pelvis, and what stands in one.
-BEHIND = 15.9  # of soft tissue, before each
-Paths = tuple[tuple[str, float], ...]
-TISSUES: Paths = (("soft", 5.3), ("bone", 5.76), ("fat", 5.0), ("cement", 1.38))
-STEEL: Paths = (("steel", 2.4),)  # 3 mm
+# Paths, g/cm2, that the tables are compared behind: as much soft tissue before each as in a slim, a
+# middling and a large pelvis or beside one; then what stands in one.
+BEHIND = (5.3, 15.9, 26.5)
+Paths = tuple[dict[str, float], ...]
+TISSUES: Paths = (
+    {"soft": 5.3}, {"soft": 10.6}, {"fat": 5.0}, {"fat": 12.0}, {"bone": 1.0}, {"bone": 3.0},
+    {"bone": 5.76}, {"cement": 0.69}, {"cement": 1.38}, {"cement": 2.76},
+    {"bone": 3.0, "cement": 1.38},
+)  # fmt: skip
+STEEL: Paths = (
+    {"steel": 0.4}, {"steel": 0.8}, {"steel": 1.6}, {"steel": 2.4}, {"steel": 4.8},
+    {"steel": 1.2, "bone": 3.0}, {"steel": 1.2, "cement": 1.38},
+)  # fmt: skip  # 0.5 to 6 mm
 
 
 def installed() -> bool:
@@ -80,10 +99,10 @@ def attenuation(fractions: dict[str, float], kev: Array, kind: str = "total") ->
 @cache
 def tube(kvp: float) -> Any:
     """SpekPy's beam."""
-    beam = import_module("spekpy").Spek(kvp=kvp, th=ANODE_DEG, dk=STEP_KEV)
+    made = import_module("spekpy").Spek(kvp=kvp, th=ANODE_DEG, dk=STEP_KEV)
     for name, thickness in FILTERS:
-        beam.filter(name, thickness)
-    return beam
+        made.filter(name, thickness)
+    return made
 
 
 def fluence(kvp: float) -> tuple[Array, Array]:
@@ -92,12 +111,33 @@ def fluence(kvp: float) -> tuple[Array, Array]:
     return kev, per_kev * STEP_KEV
 
 
-def binned(kev: Array, values: Array) -> Array:
-    """Sums (16,) of `values` over the bins; a step that straddles an edge is shared."""
-    fine = np.linspace(-0.5, 0.5, 51)[:-1] + 0.01
-    at = (kev[:, None] + STEP_KEV * fine).ravel()
-    spread = np.repeat(values / len(fine), len(fine))
-    return np.asarray(np.histogram(at, EDGES, weights=spread)[0], float)
+def edges(kvp: float) -> Array:
+    """The edges (17,) of a voltage's bins, keV."""
+    edge = LOW_EDGES[-1]
+    return np.array([*LOW_EDGES, *(edge + (kvp - edge) * share for share in SHARES)])
+
+
+@cache
+def fine() -> tuple[Array, dict[str, Array]]:
+    """Energies (n,) keV in fine steps, and there: attenuation by material, cm2/g; `absorbed` and
+    `kerma` as the two functions below."""
+    kev = np.arange(LOW_EDGES[0], KVP_RANGE[1], FINE_KEV) + 0.5 * FINE_KEV
+    at = {name: attenuation(made, kev) for name, made in MATERIALS.items()}
+    return kev, at | {"absorbed": absorbed(kev), "kerma": kerma_per_photon(kev)}
+
+
+@cache
+def fine_fluence(kvp: float) -> Array:
+    """Photons (n,) per cm2 and mAs at 1 m in every fine step, each of SpekPy's shared evenly."""
+    kev, photons = fluence(kvp)
+    at = np.rint((fine()[0] - kev[0]) / STEP_KEV).astype(int)
+    found = np.where(at < len(kev), photons[np.minimum(at, len(kev) - 1)], 0.0)
+    return np.asarray(found * (FINE_KEV / STEP_KEV))
+
+
+def binned(kvp: float, values: Array) -> Array:
+    """Sums (16,) over a voltage's bins of `values` (n,) in fine steps."""
+    return np.asarray(np.histogram(fine()[0], edges(kvp), weights=values)[0], float)
 
 
 def kerma_per_photon(kev: Array) -> Array:
@@ -112,31 +152,34 @@ def absorbed(kev: Array) -> Array:
     return 1.0 - np.exp(-attenuation(SCINTILLATOR, kev, "photo") * SCINTILLATOR_G_CM2)
 
 
-def averages() -> dict[str, Array]:
-    """Every column of assets/materials.csv, averaged within bins over the reference beam."""
-    kev = np.arange(EDGES[0], EDGES[-1], 0.05) + 0.025
-    source_kev, source = fluence(120.0)
-    weight = np.interp(kev, source_kev, source)
-    low_kev, low = fluence(REFERENCE[0])
-    bright = np.interp(kev, low_kev, low, right=0.0)
-    weight = np.where(kev < REFERENCE[0] - 1.0, bright, weight)
-    weight = weight * np.exp(-attenuation(MATERIALS["soft"], kev) * REFERENCE[1] * 1.06)
-
-    def mean(values: Array) -> Array:
-        total = np.histogram(kev, EDGES, weights=weight)[0]
-        return np.asarray(np.histogram(kev, EDGES, weights=weight * values)[0] / total, float)
-
-    columns = {"low_kev": EDGES[:-1], "high_kev": EDGES[1:], "mean_kev": mean(kev)}
-    columns |= {name: mean(attenuation(made, kev)) for name, made in MATERIALS.items()}
-    return columns | {"absorbed": mean(absorbed(kev)), "kerma_pgy_cm2": mean(kerma_per_photon(kev))}
+def columns(kvp: float) -> dict[str, Array]:
+    """The columns of assets/beams.csv for one voltage, as game.devices.beam describes them."""
+    kev, at = fine()
+    photons = fine_fluence(kvp)
+    count, taken = binned(kvp, photons), binned(kvp, photons * at["absorbed"])
+    between = edges(kvp)
+    made = {"low_kev": between[:-1], "high_kev": between[1:], "photons": count}
+    made["mean_kev"] = binned(kvp, photons * at["absorbed"] * kev) / taken
+    made |= {name: effective(kvp, name) for name in MATERIALS}
+    made["absorbed"] = taken / count
+    return made | {"kerma_pgy_cm2": binned(kvp, photons * at["kerma"]) / count}
 
 
-def attenuation_error() -> float:
+def effective(kvp: float, name: str) -> Array:
+    """A material's mass attenuation in every bin (16,), cm2/g: that of `EFFECTIVE_PATH`."""
+    kev, at = fine()
+    weight = fine_fluence(kvp) * at["absorbed"] * kev * np.exp(-HARDENED * at["soft"])
+    path = EFFECTIVE_PATH[name]
+    through = binned(kvp, weight * np.exp(-path * at[name])) / binned(kvp, weight)
+    return np.asarray(-np.log(through) / path)
+
+
+def attenuation_error(kvp: float) -> float:
     """The largest relative difference of the shipped attenuation of any material in any bin from
-    xraydb's average there."""
-    columns, table = averages(), shipped()
+    xraydb's there."""
+    shipped = beam.attenuation(kvp)
     return max(
-        float(np.abs(table.mass[material] / columns[material.name.lower()] - 1.0).max())
+        float(np.abs(shipped.mass[material] / effective(kvp, material.name.lower()) - 1.0).max())
         for material in Material
     )
 
@@ -146,34 +189,36 @@ def spectrum_error() -> float:
     share of the fullest bin's."""
     worst = 0.0
     for kvp in range(int(KVP_RANGE[0]), int(KVP_RANGE[1]) + 1):
-        exact = binned(*fluence(float(kvp))) / 100.0
-        gap = np.abs(shipped_fluence(float(kvp), 1000.0) - exact).max()
+        exact = binned(kvp, fine_fluence(float(kvp)))
+        gap = np.abs(beam.attenuation(float(kvp)).photons - exact).max()
         worst = max(worst, float(gap / exact.max()))
     return worst
 
 
 def transmission_error(kvp: float, paths: Paths = TISSUES) -> float:
-    """The largest relative difference, over materials and paths, of what the shipped bins let
-    through to the panel from what SpekPy's fine spectrum does with xraydb's attenuation."""
-    kev, photons = fluence(kvp)
-    energy = photons * kev * absorbed(kev)
-    ours = shipped_fluence(kvp, 1000.0) * shipped().absorbed * shipped().energy
-    before = np.exp(-BEHIND * attenuation(MATERIALS["soft"], kev))
-    bins_before = np.exp(-BEHIND * shipped().mass[Material.SOFT])
+    """The largest relative difference, over `BEHIND` and paths, of what the shipped bins let
+    through to the panel from what SpekPy's spectrum in fine steps does with xraydb's attenuation."""
+    kev, at = fine()
+    table = beam.attenuation(kvp)
+    energy = fine_fluence(kvp) * kev * at["absorbed"]
+    ours = table.photons * table.absorbed * table.energy
     worst = 0.0
-    for name, path in paths:
-        through = before * np.exp(-path * attenuation(MATERIALS[name], kev))
-        exact = (energy * through).sum() / (energy * before).sum()
-        mass = shipped().mass[Material[name.upper()]]
-        found = (ours * bins_before * np.exp(-path * mass)).sum() / (ours * bins_before).sum()
-        worst = max(worst, abs(float(found / exact) - 1.0))
+    for soft in BEHIND:
+        exact_before = energy * np.exp(-soft * at["soft"])
+        before = ours * np.exp(-soft * table.mass[Material.SOFT])
+        for path in paths:
+            depth = sum(grams * at[name] for name, grams in path.items())
+            own = sum(grams * table.mass[Material[name.upper()]] for name, grams in path.items())
+            exact = (exact_before * np.exp(-depth)).sum() / exact_before.sum()
+            found = (before * np.exp(-own)).sum() / before.sum()
+            worst = max(worst, abs(float(found / exact) - 1.0))
     return worst
 
 
 def kerma_error(kvp: float) -> float:
     """The relative difference of the shipped air kerma per mAs at 1 m from SpekPy's."""
-    found = 1000.0 * air_kerma(shipped_fluence(kvp, 1000.0))
+    found = 1000.0 * beam.air_kerma(kvp, beam.fluence(kvp, 1000.0))
     return abs(found / float(tube(kvp).get_kerma()) - 1.0)
 
 
-VOLTAGES = (KVP_RANGE[0], 80.0, 97.0, KVP_RANGE[1])  # kV that are compared
+VOLTAGES = (KVP_RANGE[0], 70.0, 80.0, 97.0, 110.0, KVP_RANGE[1])  # kV that are compared

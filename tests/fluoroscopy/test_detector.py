@@ -88,7 +88,7 @@ def flat(mas: float, **how: float) -> np.ndarray:
 def test_noise_variance_is_linear_in_kerma() -> None:
     """Within 5 %; the offset is the panel's own noise."""
     steps = np.array([1.0, 2.0, 4.0, 8.0])
-    kerma = steps * air_kerma(fluence(80.0, 1020.0))
+    kerma = steps * air_kerma(80.0, fluence(80.0, 1020.0))
     variances = np.array([flat(mas).var() for mas in steps])
     slope, offset = np.polyfit(kerma, variances, 1)
     assert variances == pytest.approx(slope * kerma + offset, rel=0.05)

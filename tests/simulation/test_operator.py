@@ -88,13 +88,13 @@ def test_primary_at_the_hand_is_inverse_square_and_beer_lambert() -> None:
     shot = pulse(180.0)
     behind = primary_mgy((0.0, 150.0, 0.0), shot, BODY)
     through = fluence(80.0, 680.0) * _water(24.0)
-    assert behind == pytest.approx(0.2 * air_kerma(through), rel=1e-9)
+    assert behind == pytest.approx(0.2 * air_kerma(80.0, through), rel=1e-9)
     before = primary_mgy((0.0, -200.0, 0.0), shot, BODY)
-    assert before == pytest.approx(0.2 * air_kerma(fluence(80.0, 330.0)), rel=1e-9)
+    assert before == pytest.approx(0.2 * air_kerma(80.0, fluence(80.0, 330.0)), rel=1e-9)
 
 
 def _water(cm: float):  # type: ignore[no-untyped-def]
-    return 2.718281828459045 ** (-attenuation().water * cm)
+    return 2.718281828459045 ** (-attenuation(80.0).water * cm)
 
 
 @pytest.mark.parametrize(
