@@ -111,7 +111,11 @@ def against_public_models() -> list[Figure]:
     steel = max(public_models.transmission_error(kvp, public_models.STEEL) for kvp in volts)
     kerma = max(public_models.kerma_error(kvp) for kvp in volts)
     rows = (
-        ("attenuation per bin against xraydb", max(map(public_models.attenuation_error, volts)), "1"),
+        (
+            "attenuation per bin against xraydb",
+            max(map(public_models.attenuation_error, volts)),
+            "1",
+        ),
         ("spectrum per bin against SpekPy", public_models.spectrum_error(), "1"),
         ("tissue, bone, cement: transmission, 16 bins against fine", tissue, "1"),
         ("3 mm of steel: transmission, 16 bins against fine", steel, "1"),
