@@ -1,38 +1,116 @@
-"""Cement on its way to the bone: mixing, syringe, the bore of the cannula, the plunger.
+"""Cement on its way to the bone: the bowl, syringes, the hydraulic injector, the cannula's bore.
 
-Every millilitre is somewhere: syringe + bores + offered + discarded = mixed. What the bone has not
-yet taken of the offered volume stays as compression behind the plunger (`backlog_ml`), so flow goes
-on for a moment after the hand stops, and releasing the plunger takes it back.
+Every millilitre is somewhere: mixed = bowl + syringe + tube + bores + compressed + delivered +
+tails + discarded. A syringe is a spring as well as a piston: what its barrel, its tube and the
+pores of the dough give way by (`backlog_ml`) drives cement on after the hand stops, until the
+pressure is released. The hand is no stronger than a thumb: a wide barrel makes less pressure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import pi
 from types import MappingProxyType
+from typing import Literal, get_args
 
 from game.patient.patient import Side
 
-BATCH_ML = 10.0  # one mixed unit; a project choice, products give 7-20 mL
-FASTEST_ML_S = 0.2  # a thumb on a 1 mL syringe; a project choice
-COMPLIANCE_ML = 0.05  # the plunger stalls once this much is compressed; a project choice
-PRESSURE_LIMIT_MPA = 3.2  # highest in-vivo injection pressure measured, PubMed 15738774
+SyringeName = Literal["1-ml", "3-ml", "10-ml", "hydraulic"]
+SYRINGE_NAMES: tuple[SyringeName, ...] = get_args(SyringeName)
+
+THUMB_N = 80.0  # a strong thumb, pressing for seconds; 57 N on a 1 mL barrel make the highest
+# pressure measured in vivo, 3.2 MPa (PubMed 15738774): a project choice above it
+FASTEST_ML_S = 0.2  # of any plunger: a project choice
+DRAW_UP = 3000 * 5  # 1/3000 s to fill a syringe, or to change it for a full one: a project choice
+STYLET_SLACK_ML = 0.01  # a stylet is no spring: it offers no more than this at once
+STYLET_N = 80.0  # on the stylet's knob, likewise a thumb's
+
+
+@dataclass(frozen=True)
+class Syringe:
+    """`ml` it holds; inner diameter of its barrel, mm (of the hydraulic injector: the piston that
+    the hand's force stands on); `compliance` mL/MPa of barrel, stopper, tube and dough together;
+    `friction` of the stopper, N; a tube's bore and length, mm, 0 without; `rated` MPa that it
+    bears. Diameters of common Luer-lock syringes: with them 1.7 MPa takes 30, 100 and 280 N
+    (facts/cement.md). Compliances: the barrels' elasticity (2 p / E of polycarbonate) is a fifth of
+    them, a few per cent of air in hand-mixed dough the rest; with friction and tube, project
+    choices."""
+
+    title: str
+    ml: float
+    barrel: float
+    compliance: float
+    friction: float
+    rated: float
+    tube_bore: float = 0.0
+    tube_length: float = 0.0
+
+    @property
+    def area(self) -> float:
+        """mm2 that the pressure acts on: N = MPa x mm2."""
+        return pi * self.barrel**2 / 4.0
+
+    @property
+    def tube_ml(self) -> float:
+        """What its tube holds, mL."""
+        return pi * self.tube_bore**2 / 4.0 * self.tube_length / 1000.0
+
+    @property
+    def limit_mpa(self) -> float:
+        """The pressure that a thumb makes with it, or that it bears."""
+        return min(self.rated, (THUMB_N - self.friction) / self.area)
+
+    @property
+    def most_ml(self) -> float:
+        """What is compressed at that pressure, mL."""
+        return self.compliance * self.limit_mpa
+
+
+SYRINGES: Mapping[SyringeName, Syringe] = MappingProxyType({
+    "1-ml": Syringe("1 mL syringe", 1.0, 4.75, 0.015, 2.0, 5.0),
+    "3-ml": Syringe("3 mL syringe", 3.0, 8.66, 0.04, 4.0, 5.0),
+    "10-ml": Syringe("10 mL syringe", 10.0, 14.5, 0.12, 8.0, 5.0),
+    "hydraulic": Syringe("hydraulic injector", 10.0, 3.6, 0.08, 5.0, 7.0, 3.0, 200.0),
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cure:
+    """How far the cement in a bore has cured: the mean effective age, s at 25 C, and temperature,
+    C, of what stands in it, both as they were at `time` (1/3000 s)."""
+
+    age_s: float
+    celsius: float
+    time: int
 
 
 @dataclass(frozen=True)
 class Injector:
-    """`mixed_at` is when powder met liquid (1/3000 s), None before. `bore_ml` is what stands in
-    each cannula; `offered_ml` what has reached a tip, taken by the bone or not; `pushing` the
-    cannula whose bore a stylet is emptying, `pushed` the one it has just emptied."""
+    """`mixed_at` is when powder met liquid (1/3000 s), None before; `product` what was mixed.
+    `syringe` is the one in the hand, full at `ready_at`; `tube_ml` what stands in its tube;
+    `bore_ml` what stands in each cannula and `cures` how far that has cured; `backlog_ml` what is
+    compressed behind the plunger; `flow_ml_s` the plunger's speed in the last tick and `load_n`
+    what the hand on it felt, N. `pushing` is the cannula whose bore a stylet is emptying, `pushed`
+    the one it has just emptied; `idle` whether a hand was told that its pressing moves nothing."""
 
     mixed_at: int | None = None
+    product: str = ""
+    mixed_ml: float = 0.0
+    bowl_ml: float = 0.0
+    syringe: SyringeName | None = None
     syringe_ml: float = 0.0
+    ready_at: int = 0
+    tube_ml: float = 0.0
     connected: Side | None = None
     bore_ml: Mapping[Side, float] = field(default_factory=lambda: MappingProxyType({}))
-    offered_ml: float = 0.0
+    cures: Mapping[Side, Cure] = field(default_factory=lambda: MappingProxyType({}))
     backlog_ml: float = 0.0
+    flow_ml_s: float = 0.0
+    load_n: float = 0.0
     pushing: Side | None = None
     pushed: Side | None = None
+    idle: bool = False
     discarded_ml: float = 0.0
 
     @property
@@ -40,58 +118,130 @@ class Injector:
         """The cannula that cement may leave now."""
         return self.pushing or self.connected or self.pushed
 
+    @property
+    def spring(self) -> Syringe | None:
+        """The syringe that presses on a cannula now; None for a stylet or none."""
+        if self.pushing is not None or self.connected is None or self.syringe is None:
+            return None
+        return SYRINGES[self.syringe]
 
-def mix(injector: Injector, time: int) -> Injector:
-    """Start the cement's clock with a fresh batch; raises ValueError when one is mixed already."""
+    @property
+    def pressure_mpa(self) -> float:
+        """What is compressed over its compliance; 0 without a syringe on a cannula."""
+        return 0.0 if self.spring is None else self.backlog_ml / self.spring.compliance
+
+    def filled_way(self, dead_volume_ml: float) -> bool:
+        """Whether cement stands all the way from the connected syringe to the tip."""
+        if self.spring is None or self.connected is None:
+            return False
+        short = self.spring.tube_ml - self.tube_ml + dead_volume_ml
+        return short - self.bore_ml.get(self.connected, 0.0) <= 1e-12
+
+
+def mix(injector: Injector, time: int, product: str, ml: float) -> Injector:
+    """Start the cement's clock with a fresh batch of `ml`; raises ValueError when one is mixed
+    already or `ml` is not above 0."""
     if injector.mixed_at is not None:
         raise ValueError("cement is mixed already; one batch per case")
-    return replace(injector, mixed_at=time, syringe_ml=BATCH_ML)
+    if not ml > 0:
+        raise ValueError(f"a batch of {ml} mL; it must be above 0")
+    return replace(injector, mixed_at=time, product=product, mixed_ml=ml, bowl_ml=ml)
+
+
+def draw_up(injector: Injector, name: SyringeName, time: int) -> Injector:
+    """Fill a syringe from the bowl, as far as the bowl goes; one of another kind takes the place of
+    the one in the hand, whose rest is thrown away. Raises ValueError where that cannot be done."""
+    if name not in SYRINGES:
+        raise ValueError(f"syringe is {name!r}; there are {', '.join(SYRINGES)}")
+    if injector.connected is not None:
+        raise ValueError("the syringe is on a cannula; take it off before it is filled")
+    kept = injector if injector.syringe == name else _laid_aside(injector)
+    drawn = min(max(0.0, SYRINGES[name].ml - kept.syringe_ml), injector.bowl_ml)
+    if drawn <= 0 and injector.bowl_ml <= 0:
+        raise ValueError("no cement is left in the bowl")
+    if drawn <= 0:
+        raise ValueError(f"the {SYRINGES[name].title} is full")
+    return replace(
+        kept,
+        syringe=name,
+        syringe_ml=kept.syringe_ml + drawn,
+        bowl_ml=injector.bowl_ml - drawn,
+        ready_at=time + DRAW_UP,
+    )
+
+
+def _laid_aside(injector: Injector) -> Injector:
+    lost = injector.syringe_ml + injector.tube_ml
+    return replace(injector, syringe_ml=0.0, tube_ml=0.0, discarded_ml=injector.discarded_ml + lost)
+
+
+def spilt(injector: Injector, ml: float) -> Injector:
+    """So much of the bowl used up for a test; raises ValueError where it is not there."""
+    if not 0 <= ml <= injector.bowl_ml:
+        raise ValueError(f"{injector.bowl_ml:.2f} mL are left in the bowl; {ml} mL are needed")
+    return replace(injector, bowl_ml=injector.bowl_ml - ml, discarded_ml=injector.discarded_ml + ml)
 
 
 def press(
     injector: Injector, ml_per_s: float, seconds: float, dead_volume_ml: float, in_flight_ml: float
 ) -> Injector:
-    """Press (or, negative, release) the plunger of the connected cannula for `seconds`.
+    """Press (or, negative, release) the plunger of the connected syringe for `seconds`.
 
     A release takes back what is compressed, but for `in_flight_ml` that the bone is taking now. A
-    press stalls once `COMPLIANCE_ML` is compressed, and is no faster than `FASTEST_ML_S`.
-    `dead_volume_ml` is the connected cannula's bore, which fills first."""
-    side = injector.connected
-    if side is None or injector.mixed_at is None:
+    press fills tube and bore (`dead_volume_ml`) first; then it compresses, until a thumb can no
+    more, and is never faster than `FASTEST_ML_S`."""
+    spring, side = injector.spring, injector.connected
+    if spring is None or side is None or injector.mixed_at is None:
         return injector
     if ml_per_s < 0:
         back = min(max(0.0, injector.backlog_ml - in_flight_ml), -ml_per_s * seconds)
         return replace(
             injector,
             syringe_ml=injector.syringe_ml + back,
-            offered_ml=injector.offered_ml - back,
             backlog_ml=injector.backlog_ml - back,
+            flow_ml_s=-back / seconds,
         )
-    room = max(0.0, COMPLIANCE_ML - injector.backlog_ml)
+    held = injector.bore_ml.get(side, 0.0)
+    tube_room = max(0.0, spring.tube_ml - injector.tube_ml)
+    bore_room = max(0.0, dead_volume_ml - held)
+    room = tube_room + bore_room + max(0.0, spring.most_ml - injector.backlog_ml)
     moved = min(min(ml_per_s, FASTEST_ML_S) * seconds, injector.syringe_ml, room)
-    held = injector.bore_ml.get(side, 0.0) + moved
-    out = max(0.0, held - dead_volume_ml)
+    into_tube = min(moved, tube_room)
+    into_bore = min(moved - into_tube, bore_room)
     return replace(
-        _offered(injector, out),
+        injector,
         syringe_ml=injector.syringe_ml - moved,
-        bore_ml=MappingProxyType({**injector.bore_ml, side: held - out}),
+        tube_ml=injector.tube_ml + into_tube,
+        bore_ml=MappingProxyType({**injector.bore_ml, side: held + into_bore}),
+        backlog_ml=injector.backlog_ml + (moved - into_tube - into_bore),
+        flow_ml_s=moved / seconds,
     )
 
 
-def push_out(injector: Injector, ml_per_s: float, seconds: float) -> Injector:
+def push_out(
+    injector: Injector, ml_per_s: float, seconds: float, in_flight_ml: float = 0.0
+) -> Injector:
     """Push a stylet home: it empties the bore of `pushing` through the tip, as fast as the hand
-    goes (never backwards, and no faster than `FASTEST_ML_S`)."""
+    goes (no faster than `FASTEST_ML_S`). A hand that lets go of it leaves in the bore what has not
+    gone out, but for `in_flight_ml` that the bone is taking now."""
     side = injector.pushing
-    if side is None or ml_per_s <= 0:
+    if side is None:
         return injector
-    room = max(0.0, COMPLIANCE_ML - injector.backlog_ml)
     held = injector.bore_ml.get(side, 0.0)
+    if ml_per_s <= 0:
+        back = max(0.0, injector.backlog_ml - in_flight_ml)
+        bore = MappingProxyType({**injector.bore_ml, side: held + back})
+        return replace(injector, bore_ml=bore, backlog_ml=injector.backlog_ml - back)
+    room = max(0.0, STYLET_SLACK_ML - injector.backlog_ml)
     moved = min(min(ml_per_s, FASTEST_ML_S) * seconds, held, room)
+    home = held - moved <= 0
     return replace(
-        _offered(injector, moved),
+        injector,
         bore_ml=MappingProxyType({**injector.bore_ml, side: held - moved}),
-        pushing=None if held - moved <= 0 else side,
-        pushed=side if held - moved <= 0 else None,
+        backlog_ml=injector.backlog_ml + moved,
+        flow_ml_s=moved / seconds,
+        pushing=None if home else side,
+        pushed=side if home else None,
     )
 
 
@@ -103,33 +253,40 @@ def connect(injector: Injector, side: Side | None, in_flight_ml: float) -> Injec
         connected=side,
         pushing=None,
         pushed=None,
-        offered_ml=injector.offered_ml - lost,
+        flow_ml_s=0.0,
+        load_n=0.0,
         backlog_ml=injector.backlog_ml - lost,
         discarded_ml=injector.discarded_ml + lost,
     )
 
 
-def emptied(injector: Injector, side: Side) -> Injector:
-    """The cannula of `side` is taken away with what stands in its bore."""
+def dripped(injector: Injector, in_flight_ml: float) -> Injector:
+    """What is compressed behind a tip that is in the air runs out of it, and is lost, counted."""
+    lost = max(0.0, injector.backlog_ml - in_flight_ml)
+    return replace(
+        injector,
+        backlog_ml=injector.backlog_ml - lost,
+        discarded_ml=injector.discarded_ml + lost,
+    )
+
+
+def emptied(injector: Injector, side: Side, discarded: bool = True) -> Injector:
+    """The bore of `side` is empty: thrown away with the cannula, or left behind as a tail."""
     held = injector.bore_ml.get(side, 0.0)
     return replace(
         injector,
         bore_ml=MappingProxyType({**injector.bore_ml, side: 0.0}),
-        discarded_ml=injector.discarded_ml + held,
+        discarded_ml=injector.discarded_ml + (held if discarded else 0.0),
     )
 
 
-def imbalance(injector: Injector, delivered_ml: float) -> float:
-    """Relative error of the cement's balance: mixed = syringe + bores + compressed + delivered +
-    discarded. Rounding apart it is 0."""
+def imbalance(injector: Injector, in_patient_ml: float) -> float:
+    """Relative error of the cement's balance, `in_patient_ml` being what left the tips (bone and
+    leaks) and the tails. Rounding apart it is 0."""
     if injector.mixed_at is None:
         return 0.0
-    bores = sum(injector.bore_ml.values())
-    found = injector.syringe_ml + bores + injector.backlog_ml + delivered_ml + injector.discarded_ml
-    return abs(found - BATCH_ML) / BATCH_ML
-
-
-def _offered(injector: Injector, ml: float) -> Injector:
-    return replace(
-        injector, offered_ml=injector.offered_ml + ml, backlog_ml=injector.backlog_ml + ml
-    )
+    found = (
+        injector.bowl_ml + injector.syringe_ml + injector.tube_ml + sum(injector.bore_ml.values())
+        + injector.backlog_ml + injector.discarded_ml + in_patient_ml
+    )  # fmt: skip
+    return abs(found - injector.mixed_ml) / injector.mixed_ml

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from game.records.session import Session
+from game.records.session import FORMAT, Session
 from game.scoring.trace import Trace
 from game.simulation import cement
 from game.simulation.case import Case
@@ -45,7 +45,11 @@ def replay(
                 difference = f"state at second {state.time // UNITS_PER_SECOND}"
         if watch is not None:
             watch(state)
-    return Replay(state, tuple(trace), difference or _first_difference(session.trace, trace))
+    difference = difference or _first_difference(session.trace, trace)
+    if difference is not None and session.header.format < FORMAT:
+        older = f"it has format {session.header.format} and scores only, {FORMAT} replays; "
+        difference = older + difference
+    return Replay(state, tuple(trace), difference)
 
 
 def _first_difference(recorded: Trace, again: Sequence[Event]) -> str | None:

@@ -33,6 +33,7 @@ from game.simulation.control import Action, Control, ServoEvent, ServoReport
 from game.simulation.state import State
 
 LARGEST_BYTES = 512 * 2**20  # unpacked; an hour of ticks is about 25 MB
+FORMAT = 3  # older sessions score, but a state that had no syringes does not replay
 LONGEST_TICKS = 12 * 3600 * 60  # half a day
 
 # What the archive, array and JSON readers raise on damaged files.
@@ -51,7 +52,9 @@ class Header(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: int = 2  # 2: field, dose of the operator, stored positions in State
+    format: int = (
+        FORMAT  # 2: field, dose of the operator, stored positions; 3: products and syringes
+    )
     version: str = __version__
     numpy: str = np.__version__
     processor: str = Field(default_factory=lambda: f"{platform.machine()} {_processor()}")
@@ -89,10 +92,16 @@ class Session:
             tip,
             direction,
             force,
+            turned,
         ) in enumerate(rows):
             servo = (
                 ServoReport(
-                    tuple(tip), tuple(direction), force[0], force[1], self.felt.get(tick, ())
+                    tuple(tip),
+                    tuple(direction),
+                    force[0],
+                    force[1],
+                    self.felt.get(tick, ()),
+                    turned,
                 )
                 if moved
                 else None
@@ -113,6 +122,7 @@ _COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
     "tip": ("f8", (3,)),
     "direction": ("f8", (3,)),
     "force": ("f8", (2,)),
+    "turned": ("f8", ()),
 }
 _ACTIONS: TypeAdapter[dict[int, tuple[Annotated[Action, Field(discriminator="kind")], ...]]] = (
     TypeAdapter(dict[int, tuple[Annotated[Action, Field(discriminator="kind")], ...]])
@@ -146,6 +156,7 @@ class Recorder:
             servo.tip if servo else _NO_POINT,
             servo.direction if servo else _NO_POINT,
             (servo.mean_force, servo.peak_force) if servo else (0.0, 0.0),
+            servo.turned if servo else 0.0,
         )
         for column, value in zip(self._rows.values(), row, strict=True):
             column.append(value)
@@ -223,11 +234,16 @@ def load_session(path: Path) -> Session:
 
 
 def _from_parts(parts: Any) -> Session:
-    columns = {name: np.asarray(parts[name]) for name in _COLUMNS}
+    header = Header.model_validate_json(bytes(parts["header"]))
+    columns = {name: np.asarray(parts[name]) for name in _COLUMNS if name in parts}
     count = len(columns["pedal"])
+    if header.format < 3:
+        columns["turned"] = np.zeros(count)
     if count > LONGEST_TICKS:
         raise SessionError(f"{count} ticks; a session has at most {LONGEST_TICKS}")
     for name, (dtype, shape) in _COLUMNS.items():
+        if name not in columns:
+            raise SessionError(f"column {name!r} is missing")
         if columns[name].dtype != np.dtype(dtype) or columns[name].shape != (count, *shape):
             raise SessionError(f"column {name!r} is {columns[name].dtype} {columns[name].shape}")
         if columns[name].dtype.kind == "f" and not np.isfinite(columns[name]).all():
@@ -236,7 +252,7 @@ def _from_parts(parts: Any) -> Session:
         raise SessionError("column 'active' names a side that does not exist")
     digests = json.loads(bytes(parts["digests"]))
     return Session(
-        header=Header.model_validate_json(bytes(parts["header"])),
+        header=header,
         columns=columns,
         actions=_ACTIONS.validate_json(bytes(parts["actions"])),
         felt=_FELT.validate_json(bytes(parts["felt"])),

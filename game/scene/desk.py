@@ -11,16 +11,20 @@ from math import cos
 from typing import Literal, TypeVar
 
 from game.devices.carm import CArmPose, Drive
+from game.devices.injector import SYRINGE_NAMES, SyringeName
 from game.devices.tube import COLLIMATION, PULSE_RATES, Field
 from game.fluoroscopy.display import MONITOR, Display
 from game.patient.patient import Side
 from game.scene.camera import Camera
 from game.scene.layout import LIVE, STAGE
 from game.simulation.case import Case
+from game.simulation.cement import products
+from game.simulation.cement.products import USUAL
 from game.simulation.control import (
     Action,
     Collimate,
     Connect,
+    DrawUp,
     Expose,
     Finish,
     Mark,
@@ -32,6 +36,7 @@ from game.simulation.control import (
     Stand,
     Store,
     TakeCannula,
+    ToothpasteTest,
 )
 from game.simulation.state import State
 from game.training.plan import stored_position
@@ -63,8 +68,9 @@ KEYS = (
     ("right drag", "aim (shift: fine)"),
     ("wheel E D", "advance, withdraw (shift: fine)"),
     ("W  K", "turn the shaft, mallet tap"),
-    ("S  C", "stylet, syringe"),
-    ("M  V  B", "mix, push (shift: slow), release"),
+    ("5 M  6 A", "which cement, mix; which syringe, fill"),
+    ("L", "toothpaste test: press a strand"),
+    ("S C  V B", "stylet, syringe; push, release"),
     ("G  R", "hold or let go, remove"),
     ("F", "let time pass, 20x"),
     ("click, P", "mark the entry on the picture"),
@@ -102,7 +108,8 @@ class Inputs:
 class Desk:
     """What the person's side remembers: the side at work, whether the hand is on the cannula,
     whether finishing was asked for once, whether the skin is clear, the onlooker, the drag, how the
-    monitor shows pictures and how many pulses it averages."""
+    monitor shows pictures and how many pulses it averages, which cement and which syringe come
+    next."""
 
     side: Side
     camera: Camera
@@ -113,6 +120,8 @@ class Desk:
     mouse: Place | None = None
     display: Display = MONITOR
     frames: int = 1
+    product: str = USUAL
+    syringe: SyringeName = "1-ml"
 
 
 @dataclass(frozen=True)
@@ -257,6 +266,10 @@ def _switched(around: Around, desk: Desk, wish: Wish, key: str) -> tuple[Desk, W
             return desk, replace(wish, taps=wish.taps + desk.hand_on)
         case "z":
             return desk, replace(wish, keep=True)
+        case "5":
+            return replace(desk, product=_next(tuple(products()), desk.product)), wish
+        case "6":
+            return replace(desk, syringe=_next(SYRINGE_NAMES, desk.syringe)), wish
         case _:
             return _shown(desk, key), wish
 
@@ -330,7 +343,9 @@ _ACTIONS: dict[str, _Maker] = {
     "t": _take,
     "s": _stylet,
     "c": _syringe,
-    "m": lambda _around, _desk: Mix(),
+    "m": lambda _around, desk: Mix(desk.product),
+    "a": lambda _around, desk: DrawUp(desk.syringe),
+    "l": lambda _around, _desk: ToothpasteTest(),
     "r": lambda _around, desk: RemoveCannula(desk.side),
     "[": _narrowed(-NARROWER),
     "]": _narrowed(NARROWER),

@@ -9,10 +9,8 @@ from dataclasses import dataclass, replace
 
 from game.geometry.views import ViewName
 from game.patient.patient import Side
-from game.simulation.actions import cement_age
+from game.simulation.batch import bore_set, cement_age, in_room, mixing_left, product_of
 from game.simulation.case import Case
-from game.simulation.cement import SETTING_S
-from game.simulation.cement.products import WINDOW_S
 from game.simulation.events import Aliquot, Exposed, Marked
 from game.simulation.placing import bony_depth, way_ahead
 from game.simulation.state import State
@@ -101,7 +99,7 @@ def _in_bone(case: Case, state: State, memory: Memory, side: Side) -> str:
     others = [s for s in case.level.sides if state.cannulas[s].stage != "bone"]
     if others:
         return f"Confirmed. Tab: now the {others[0]} side"
-    return "All cannulas stand. M mixes the cement and starts its clock"
+    return "All cannulas stand. M mixes the cement (5 chooses which) and starts its clock"
 
 
 def _filling(case: Case, state: State, memory: Memory, side: Side) -> str:
@@ -114,16 +112,21 @@ def _filling(case: Case, state: State, memory: Memory, side: Side) -> str:
             if view not in memory.fresh:
                 return f"Final pictures: {key}, X"
         return "Done. Q finishes the case and writes your report"
-    if age < WINDOW_S[0]:
-        return "Too liquid. Wait for toothpaste: hold F to let the time pass"
+    found = product_of(state).consistency(in_room(state).age_s)
+    if mixing_left(state) > 0 or found == "liquid":
+        return "Wait for toothpaste (hold F); L presses a strand to see. It must not drip"
     if state.injector.pushing == side:
         return "Hold V: the stylet goes home and empties the bore (shift: slower)"
     if state.injected_ml.get(side, 0.0) >= ENOUGH_ML:
         if not cannula.stylet:
             return "Enough on this side. S sets the stylet on, so that no tail is left"
-        unset = age < SETTING_S
-        return "Wait until it has set (hold F), then R removes" if unset else "R: remove it"
-    if age >= SETTING_S:
+        unset = age < product_of(state).setting_s
+        return (
+            "Wait until it has set (hold F), turn (W) and R"
+            if unset
+            else "Turn it (W), R: remove it"
+        )
+    if found == "set" or bore_set(state, side):
         return "The cement has set. R removes the cannula, Q finishes"
     return _aliquot(state, memory, side)
 
@@ -133,12 +136,25 @@ def _aliquot(state: State, memory: Memory, side: Side) -> str:
     if cannula.stylet:
         return "S draws the stylet"
     if state.injector.connected != side:
-        return "C connects the syringe"
+        return _syringe(state)
     if state.injector.bore_ml.get(side, 0.0) < cannula.dead_volume_ml - 1e-6:
+        if state.injector.syringe_ml <= 0:
+            return "The syringe is empty: C takes it off, then A fills it"
         return "Hold V: the cement fills the cannula's bore first"
     for view, key in (("lateral", "2"), ("ap", "1")):
         if view not in memory.fresh:
             return f"A view is due before more cement: {key}, X"
+    if state.injector.syringe_ml <= 0:
+        return "The syringe is empty: C takes it off, then A fills it"
     if bony_depth(cannula) <= FOOT_MM:
         return "The column is long enough. S sets the stylet on"
     return "Hold V for 0.1 to 0.3 mL (shift: slower). Then withdraw a little (wheel down) and look"
+
+
+def _syringe(state: State) -> str:
+    injector = state.injector
+    if injector.connected is not None:
+        return f"C takes the syringe off the {injector.connected} side"
+    if injector.syringe_ml <= 0:
+        return "A fills a syringe (6 chooses which: the wider, the weaker your thumb)"
+    return "C connects the syringe"

@@ -49,7 +49,7 @@ class Hud:
         for rect, colour in ((HINT, HINT_PANEL), (STATUS, PANEL)):
             card(self._root, rect, colour)
         self._hint = self._text(HINT.left + 14, HINT.top + 26, 18, INK, wrap=HINT.width - 120)
-        self._rows = [self._text(STATUS.left + 14, STATUS.top + 22 + 21 * n, 15) for n in range(6)]
+        self._rows = [self._text(STATUS.left + 14, STATUS.top + 20 + 18 * n, 14) for n in range(7)]
         self._log = [self._text(STATUS.left + 420, STATUS.top + 22 + 21 * n, 13) for n in range(6)]
         self._live = self._text(LIVE.left + 2, LIVE.top - 9, 15)
         self._reference = self._text(REFERENCE.left + 2, REFERENCE.top - 7, 13, DIM)

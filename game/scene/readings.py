@@ -15,6 +15,7 @@ from game.scene.words import (
     cannula_words,
     cement_words,
     minutes,
+    syringe_words,
     view_words,
 )
 from game.simulation.clock import UNITS_PER_SECOND, seconds
@@ -29,14 +30,15 @@ LAMP_UNITS = UNITS_PER_SECOND // 4  # the lamp glows a quarter of a second after
 def readings(sitting: Sitting, live: Shown | None, reference: Shown | None) -> Readings:
     """Everything the flat part of the screen shows of a sitting."""
     state = sitting.state
+    felt = max(abs(sitting.force), state.injector.load_n)
     return Readings(
         hint=sitting.hint,
         rows=_rows(sitting),
         log=_log(sitting),
         live=_live(state, live),
         reference="Reference (Z keeps)" if reference is None else _kept(reference),
-        resistance=abs(sitting.force) / (abs(sitting.force) + HALF_GAUGE_N),
-        force=sitting.force,
+        resistance=felt / (felt + HALF_GAUGE_N),
+        force=felt,
         lamp=_lamp(state),
     )
 
@@ -60,6 +62,7 @@ def _rows(sitting: Sitting) -> list[tuple[str, Colour]]:
         (f"{side.upper()} cannula {_where(sitting)}", INK),
         _hand(sitting),
         (cement_words(state), _cement_colour(state)),
+        (syringe_words(state, sitting.desk.syringe), INK),
         (_clock(sitting), DIM),
     ]
 

@@ -6,10 +6,11 @@ from math import asin, atan2, degrees
 
 from game.devices.cannula import Cannula
 from game.devices.carm import CArmPose
+from game.devices.injector import SYRINGES, SyringeName
 from game.geometry.grid import Point
 from game.geometry.views import Anatomy, nearest_view
-from game.simulation.cement import SETTING_S
-from game.simulation.cement.products import WINDOW_S
+from game.simulation.batch import cement_age, product_of
+from game.simulation.cement.rheology import Consistency
 from game.simulation.clock import seconds
 from game.simulation.events import (
     Aliquot,
@@ -17,6 +18,7 @@ from game.simulation.events import (
     Breached,
     CannulaRemoved,
     CannulaTaken,
+    DrawnUp,
     Event,
     Exposed,
     LeakStarted,
@@ -26,7 +28,9 @@ from game.simulation.events import (
     Placed,
     Refused,
     SkinEntered,
+    StrandTested,
     StyletMoved,
+    TailLeft,
 )
 from game.simulation.state import State
 
@@ -39,6 +43,13 @@ NAMES = {
 }
 
 SHORT = {"ap": "AP", "lateral": "lateral", "oblique-left": "obl. L", "oblique-right": "obl. R"}
+
+STRANDS: dict[Consistency, str] = {
+    "liquid": "it drips and runs: too liquid",
+    "toothpaste": "it hangs like toothpaste: inject now",
+    "stiff": "it hardly comes out and cracks: too stiff",
+    "set": "nothing comes: it has set",
+}
 
 
 def minutes(whole_seconds: float) -> str:
@@ -76,23 +87,27 @@ def aim_degrees(direction: Point) -> tuple[float, float]:
     return degrees(asin(max(-1.0, min(1.0, z)))), degrees(atan2(x, -y))
 
 
-def consistency(age_s: float) -> str:
-    """What the cement is like at an age in seconds, as a hand would call it."""
-    if age_s < WINDOW_S[0]:
-        return "liquid"
-    if age_s < WINDOW_S[1]:
-        return "toothpaste"
-    return "stiff" if age_s < SETTING_S else "set"
-
-
 def cement_words(state: State) -> str:
-    """Age and consistency, and what has been injected on each side."""
-    mixed_at = state.injector.mixed_at
-    if mixed_at is None:
+    """Age, and what has been injected on each side; what it is like, the toothpaste test says."""
+    age = cement_age(state)
+    if age is None:
         return "cement not mixed"
-    age = seconds(state.time - mixed_at)
     sides = "  ".join(f"{side} {ml:.2f} mL" for side, ml in sorted(state.injected_ml.items()))
-    return f"cement {minutes(age)} {consistency(age)}   injected {sides or '0.00 mL'}"
+    kind = product_of(state).title.split("-")[0].lower()
+    return f"cement {minutes(age)} ({kind} viscosity)   injected {sides or '0.00 mL'}"
+
+
+def syringe_words(state: State, chosen: SyringeName) -> str:
+    """What drives the cement, what is in it, and how hard it is pressed."""
+    injector = state.injector
+    if injector.syringe is None:
+        return f"{SYRINGES[chosen].title} chosen, not filled"
+    title, left = SYRINGES[injector.syringe].title, seconds(injector.ready_at - state.time)
+    if left > 0:
+        return f"{title}: being filled, {left:.0f} s"
+    where = "off" if injector.connected is None else f"on {injector.connected}"
+    load = f"   {injector.load_n:.0f} N, {injector.pressure_mpa:.1f} MPa"
+    return f"{title} {where}: {injector.syringe_ml:.2f} mL{load if injector.load_n else ''}"
 
 
 def cannula_words(cannula: Cannula) -> str:
@@ -136,7 +151,13 @@ def _later_words(event: Event) -> str | None:
         case StyletMoved():
             return f"{event.side.capitalize()} stylet {'in' if event.inside else 'out'}"
         case Mixed():
-            return "Cement mixed: its clock runs"
+            return f"Mixing {event.product} cement: its clock runs"
+        case StrandTested():
+            return f"Strand at {minutes(event.age_s)}: {STRANDS[event.answer]}"
+        case DrawnUp():
+            return f"{event.ml:.1f} mL in the {SYRINGES[event.syringe].title}"
+        case TailLeft():
+            return f"CEMENT TAIL, {event.side}: {event.mm:.0f} mm in the soft tissue"
         case Aliquot():
             return f"{event.ml:.2f} mL injected, {event.side}: pictures are due"
         case LeakStarted():
@@ -155,7 +176,7 @@ def alarming(event: Event) -> bool:
     """Whether an event's line is shown in red."""
     if isinstance(event, Exposed):
         return not event.hands_out
-    return isinstance(event, Breached | LeakStarted | LegPain | Refused)
+    return isinstance(event, Breached | LeakStarted | LegPain | Refused | TailLeft)
 
 
 def _plain(name: str) -> str:

@@ -197,9 +197,10 @@ def from_entry_mm(trace: Trace, side: Side) -> float | None:
 
 
 def outside_window_s(trace: Trace, window: tuple[float, float]) -> float | None:
-    """Seconds of injection begun with cement thinner or stiffer than the window, Pa s."""
-    runs = aliquots(trace)
-    low, high = window
+    """Seconds of injection begun with cement thinner or stiffer than the product's own window, or
+    than `window`, Pa s, where the trace does not tell the product's."""
+    runs, mixed = aliquots(trace), first_of(trace, Mixed)
+    low, high = window if mixed is None or mixed.window_pa_s is None else mixed.window_pa_s
     bad = (seconds(r.time - r.started) for r in runs if not low <= r.viscosity <= high)
     return sum(bad, 0.0) if runs else None
 

@@ -13,12 +13,15 @@ from game.devices import carm, injector
 from game.devices.cannula import Cannula, taken
 from game.devices.tube import Field, Tube, checked_rate
 from game.patient.patient import Side
+from game.simulation.batch import bore_set, cement_age, in_room, mixing_left, product_of
 from game.simulation.case import Case
+from game.simulation.cement.products import product
 from game.simulation.clock import seconds
 from game.simulation.control import (
     Action,
     Collimate,
     Connect,
+    DrawUp,
     Expose,
     Finish,
     Mark,
@@ -30,18 +33,24 @@ from game.simulation.control import (
     Stand,
     Store,
     TakeCannula,
+    ToothpasteTest,
 )
 from game.simulation.events import (
     CannulaRemoved,
     CannulaTaken,
+    DrawnUp,
     Event,
     Marked,
     Mixed,
     Refused,
+    StrandTested,
     StyletMoved,
 )
 from game.simulation.placing import placed
 from game.simulation.state import State, Watch
+from game.simulation.tail import leave_tail
+
+TEST_ML = 0.1  # a strand of 20 mm: a project choice
 
 T = TypeVar("T")
 
@@ -59,7 +68,11 @@ def act(case: Case, state: State, action: Action) -> State:
             case RemoveCannula():
                 return _remove(state, action.side)
             case Mix():
-                return _mix(state)
+                return _mix(state, action)
+            case ToothpasteTest():
+                return _test(state)
+            case DrawUp():
+                return _draw_up(state, action)
             case Connect():
                 return _connect(state, action.side)
             case Recall():
@@ -124,6 +137,10 @@ def _move_stylet(case: Case, state: State, action: MoveStylet) -> State:
     if action.inside:
         syringe = injector.connect(state.injector, None, in_flight(state))
         state = replace(state, injector=syringe)
+        if bore_set(state, side):
+            raise ValueError(
+                f"the cement in the {side} cannula has set; its stylet goes no further"
+            )
         if syringe.bore_ml.get(side, 0.0) > 0:
             return replace(state, injector=replace(syringe, pushing=side))
     return stylet_moved(state, side, action.inside)
@@ -143,20 +160,49 @@ def _remove(state: State, side: Side) -> State:
     syringe = state.injector
     if syringe.feeding == side:
         syringe = injector.connect(syringe, None, in_flight(state))
-    syringe = injector.emptied(syringe, side)
+    state = leave_tail(replace(state, injector=syringe), side)
     removed = replace(cannula, stage="removed")
     return told(
-        replace(state, cannulas=with_side(state.cannulas, side, removed), injector=syringe),
+        replace(state, cannulas=with_side(state.cannulas, side, removed),
+                injector=injector.emptied(state.injector, side)),
         CannulaRemoved(state.time, side, cannula.stylet, cement_age(state)),
-    )
+    )  # fmt: skip
 
 
-def _mix(state: State) -> State:
+def _mix(state: State, action: Mix) -> State:
+    chosen = product(action.product)
     in_bone = tuple(sorted(s for s, c in state.cannulas.items() if c.stage == "bone"))
-    return told(
-        replace(state, injector=injector.mix(state.injector, state.time)),
-        Mixed(state.time, in_bone),
+    mixed = injector.mix(state.injector, state.time, chosen.name, chosen.batch_ml)
+    window = (chosen.toothpaste_pa_s, chosen.stiff_pa_s)
+    return told(replace(state, injector=mixed), Mixed(state.time, in_bone, chosen.name, window))
+
+
+def _dough(state: State) -> float:
+    """The effective age of the dough in the bowl; raises ValueError while there is none."""
+    product_of(state)
+    left = mixing_left(state)
+    if left > 0:
+        raise ValueError(f"the cement is still being mixed; {left:.0f} s to go")
+    return in_room(state).age_s
+
+
+def _test(state: State) -> State:
+    age = _dough(state)
+    used = injector.spilt(state.injector, TEST_ML)
+    chosen = product_of(state)
+    strand = StrandTested(
+        state.time, cement_age(state) or 0.0, chosen.viscosity(age), chosen.consistency(age)
     )
+    return told(replace(state, injector=used), strand)
+
+
+def _draw_up(state: State, action: DrawUp) -> State:
+    found = product_of(state).consistency(_dough(state))
+    if found in ("stiff", "set"):
+        raise ValueError(f"the cement is {found}; it can no longer be drawn up")
+    filled = injector.draw_up(state.injector, action.syringe, state.time)
+    told_of = DrawnUp(state.time, action.syringe, filled.syringe_ml)
+    return told(replace(state, injector=filled), told_of)
 
 
 def _connect(state: State, side: Side | None) -> State:
@@ -164,6 +210,11 @@ def _connect(state: State, side: Side | None) -> State:
         raise ValueError(f"the {side} stylet is in; draw it before connecting the syringe")
     if side is not None and state.injector.mixed_at is None:
         raise ValueError("no cement is mixed")
+    if side is not None and state.injector.syringe is None:
+        raise ValueError("no syringe is filled; draw cement up first")
+    wait = seconds(state.injector.ready_at - state.time)
+    if side is not None and wait > 0:
+        raise ValueError(f"the syringe is being filled; {wait:.0f} s to go")
     return replace(state, injector=injector.connect(state.injector, side, in_flight(state)))
 
 
@@ -183,9 +234,3 @@ def _mark(case: Case, state: State, action: Mark) -> State:
 def in_flight(state: State) -> float:
     """mL that the cement solver is placing now."""
     return state.due.ml if state.due is not None else 0.0
-
-
-def cement_age(state: State) -> float | None:
-    """Seconds since mixing, None before."""
-    mixed_at = state.injector.mixed_at
-    return None if mixed_at is None else seconds(state.time - mixed_at)

@@ -11,8 +11,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from game.devices.carm import STILL, CArmPose, Drive
+from game.devices.injector import SyringeName
 from game.geometry.grid import Point
 from game.patient.patient import Side
+from game.simulation.cement.products import USUAL
 
 ServoKind = Literal["skin", "puncture", "breach", "exit"]
 
@@ -30,13 +32,14 @@ class ServoEvent:
 @dataclass(frozen=True)
 class ServoReport:
     """The active cannula after this tick's servo ticks: `tip` and unit `direction` (hub to tip) in
-    patient LPS mm; mean and peak unscaled axial force, N."""
+    patient LPS mm; mean and peak unscaled axial force, N; how far the shaft was `turned`, rad."""
 
     tip: Point
     direction: Point
     mean_force: float = 0.0
     peak_force: float = 0.0
     events: tuple[ServoEvent, ...] = ()
+    turned: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,25 @@ class RemoveCannula:
 
 @dataclass(frozen=True)
 class Mix:
-    """Mix the cement: starts its clock."""
+    """Mix powder and liquid of a product (assets/cements.toml): starts its clock."""
 
+    product: Annotated[str, Field(min_length=1, max_length=40)] = USUAL
     kind: Literal["mix"] = "mix"
+
+
+@dataclass(frozen=True)
+class ToothpasteTest:
+    """A strand is pressed into the air, and tells what the cement is like."""
+
+    kind: Literal["toothpaste-test"] = "toothpaste-test"
+
+
+@dataclass(frozen=True)
+class DrawUp:
+    """Fill a syringe, or the hydraulic injector, from the bowl; it takes a few seconds."""
+
+    syringe: SyringeName = "1-ml"
+    kind: Literal["draw-up"] = "draw-up"
 
 
 @dataclass(frozen=True)
@@ -149,8 +168,8 @@ class Finish:
 
 
 Action = (
-    TakeCannula | MoveStylet | RemoveCannula | Mix | Connect | Expose | Recall | Store | Collimate
-    | SetPulseRate | Stand | Mark | Finish
+    TakeCannula | MoveStylet | RemoveCannula | Mix | ToothpasteTest | DrawUp | Connect | Expose
+    | Recall | Store | Collimate | SetPulseRate | Stand | Mark | Finish
 )  # fmt: skip
 
 

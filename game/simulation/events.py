@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from game.devices.injector import SyringeName
 from game.geometry.grid import Point
 from game.geometry.views import ViewName
 from game.patient.patient import Side
+from game.simulation.cement.rheology import Consistency
 
 
 @dataclass(frozen=True)
@@ -148,9 +150,47 @@ class StyletMoved:
 
 @dataclass(frozen=True)
 class Mixed:
+    """Powder met liquid. `window_pa_s` is the product's working window, Pa s, None in sessions from
+    before there were products."""
+
     time: int
     placed: tuple[Side, ...]
+    product: str = "medium-viscosity"
+    window_pa_s: tuple[float, float] | None = None
     kind: Literal["mixed"] = "mixed"
+
+
+@dataclass(frozen=True)
+class StrandTested:
+    """The toothpaste test at a cement age (s since mixing): what the strand did."""
+
+    time: int
+    age_s: float
+    viscosity: float
+    answer: Consistency
+    kind: Literal["strand-tested"] = "strand-tested"
+
+
+@dataclass(frozen=True)
+class DrawnUp:
+    """A syringe was filled; `ml` is what is in it."""
+
+    time: int
+    syringe: SyringeName
+    ml: float
+    kind: Literal["drawn-up"] = "drawn-up"
+
+
+@dataclass(frozen=True)
+class TailLeft:
+    """Cement trailed out of the bone behind a cannula that came out: `ml` and `mm` of it lie along
+    its way through soft tissue."""
+
+    time: int
+    side: Side
+    ml: float
+    mm: float
+    kind: Literal["tail-left"] = "tail-left"
 
 
 @dataclass(frozen=True)
@@ -224,12 +264,14 @@ class Refused:
 class Outcome:
     """The last event: what was left in the patient. Cement volumes in mL; `coverage` is the
     fraction of each fracture sheet reached; `column_mm` the length of the unbroken column along
-    the sheet; `leaked_ml` by region. Dose: air kerma at the reference point, kerma-area product,
-    and what reached the operator's hand (scatter, primary) and eye without lead. `exits_ml` is what
-    is outside by exit; `foot_mm` how far each side's column ends from its entry, where there is
-    one; `continuity` the fraction of each fractured level's height that cement bridges, by side and
-    level; `interdigitated_ml` the cement between trabeculae; `hazard_mm` the least distance of
-    cement to each hazard, negative inside it."""
+    the sheet; `leaked_ml` by region; tails left along the cannulas' ways in mL and mm; `celsius`
+    the highest temperature while it sets, in the cement and where a root or the sac lies. Dose: air
+    kerma at the reference point, kerma-area product, and what reached the operator's hand
+    (scatter, primary) and eye without lead. `exits_ml` is what is outside by exit; `foot_mm` how
+    far each side's column ends from its entry, where there is one; `continuity` the fraction of
+    each fractured level's height that cement bridges, by side and level; `interdigitated_ml` the
+    cement between trabeculae; `hazard_mm` the least distance of cement to each hazard, negative
+    inside it."""
 
     time: int
     injected_ml: Mapping[Side, float]
@@ -247,6 +289,9 @@ class Outcome:
     hand_primary_mgy: float = 0.0
     hand_pulses: int = 0
     eye_mgy: float = 0.0
+    tail_ml: Mapping[Side, float] = field(default_factory=dict)
+    tail_mm: Mapping[Side, float] = field(default_factory=dict)
+    celsius: Mapping[str, float] = field(default_factory=dict)
     exits_ml: Mapping[str, float] = field(default_factory=dict)
     foot_mm: Mapping[Side, float] = field(default_factory=dict)
     continuity: Mapping[Side, Mapping[str, float]] = field(default_factory=dict)
@@ -257,6 +302,6 @@ class Outcome:
 
 Event = (
     Briefed | Exposed | CannulaTaken | Marked | SkinEntered | BoneEntered | Advanced | Breached
-    | Placed | ExitOpened | StyletMoved | Mixed | Aliquot | LeakStarted | CannulaRemoved | LegPain
-    | Refused | Outcome
+    | Placed | ExitOpened | StyletMoved | Mixed | StrandTested | DrawnUp | Aliquot | LeakStarted
+    | TailLeft | CannulaRemoved | LegPain | Refused | Outcome
 )  # fmt: skip

@@ -25,6 +25,7 @@ from game.simulation.events import (
     SkinEntered,
 )
 from game.simulation.state import State, Watch
+from game.simulation.tail import leave_tail
 
 LEAVES_BONE_MM = 0.25  # how far out the tip must be to have left: a project choice against flutter
 TRACK_STEP_MM = 1.0
@@ -43,6 +44,7 @@ def steer(case: Case, state: State, control: Control) -> State:
     before = state.cannulas[side]
     if before.stage in ("tray", "removed"):
         return state
+    state = _turned(state, side, report.turned)
     if report.tip == before.tip and report.direction == before.direction:
         return state
     moved = replace(before, tip=report.tip, direction=report.direction)
@@ -50,6 +52,8 @@ def steer(case: Case, state: State, control: Control) -> State:
         moved, watch, events = _over_skin(case, state, side, moved)
     else:
         moved, watch, events = _through_tissue(case, state, side, before, moved)
+    if moved.stage == "held" and before.stage != "held":
+        state = leave_tail(state, side)
     state = replace(
         state,
         cannulas={**state.cannulas, side: moved},
@@ -66,6 +70,14 @@ def _drilled(case: Case, state: State, cannula: Cannula) -> State:
     if float(case.patient.depth_in_bone(np.array([cannula.tip]))[0]) < -BEYOND_MM:
         return state
     return replace(state, holes=bored(state.holes, cannula.tip, cannula.radius))
+
+
+def _turned(state: State, side: Side, radians: float) -> State:
+    if radians == 0.0:
+        return state
+    watch = state.watches[side]
+    watch = replace(watch, turned=watch.turned + radians)
+    return replace(state, watches={**state.watches, side: watch})
 
 
 Moved = tuple[Cannula, Watch, tuple[Event, ...]]

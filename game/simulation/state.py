@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -17,19 +17,23 @@ from game.devices.tube import OPEN, Field, Tube
 from game.geometry.grid import Point
 from game.geometry.views import ViewName
 from game.patient.patient import Region, Side
-from game.simulation.cement import EMPTY, NO_CHANNELS, Cement, Channels, Injection, setting
+from game.simulation.cement import EMPTY, NO_CHANNELS, Cement, Channels, Injection, product
 from game.simulation.cement.exits import Exit
+from game.simulation.cement.rheology import set_at
 from game.simulation.cement.tracks import Hole, Shaft
-from game.simulation.clock import seconds
+from game.simulation.clock import UNITS_PER_SECOND, seconds
 from game.simulation.events import Event
 from game.simulation.operator import Operator
+
+SETTING_STEP = 10 * UNITS_PER_SECOND  # set cement is published so often: a project choice
 
 
 @dataclass(frozen=True)
 class Watch:
     """What grading has to remember between ticks about one cannula.
 
-    `inside` is whether the tip is in bone; `seen_mm` the bony depth at the last picture;
+    `turned` is how far the shaft was turned since cement last left it, rad. `inside` is whether the
+    tip is in bone; `seen_mm` the bony depth at the last picture;
     `reached_mm` the deepest since; `beyond` the walls it has gone through and `through` whether it
     is beyond one now; `placed` whether its resting place was measured."""
 
@@ -39,6 +43,23 @@ class Watch:
     beyond: tuple[Region, ...] = ()
     through: bool = False
     placed: bool = False
+    turned: float = 0.0
+
+
+@dataclass(frozen=True)
+class Tail:
+    """Cement that trailed behind a cannula as it came out: mL, and the line along which it lies,
+    LPS mm, `radius` mm thick."""
+
+    ml: float
+    start: Point
+    end: Point
+    radius: float
+
+    @property
+    def mm(self) -> float:
+        """Its length, mm."""
+        return float(np.linalg.norm(np.subtract(self.end, self.start)))
 
 
 @dataclass(frozen=True)
@@ -84,6 +105,7 @@ class State:
     due: Injection | None = None
     due_side: Side | None = None
     injected_ml: Mapping[Side, float] = field(default_factory=lambda: MappingProxyType({}))
+    tails: Mapping[Side, Tail] = field(default_factory=lambda: MappingProxyType({}))
     run: Run | None = None
     leaking: tuple[Region, ...] = ()
     exits: tuple[Exit, ...] = ()
@@ -97,11 +119,9 @@ class State:
         for part in (
             self.time, self.carm, self.tube, self.picture_pose, self.picture_field, self.gripped,
             self.operator, sorted(self.cannulas.items()),
-            sorted(self.watches.items()), self.injector.mixed_at, self.injector.syringe_ml,
-            self.injector.connected, sorted(self.injector.bore_ml.items()),
-            self.injector.offered_ml, self.injector.backlog_ml, self.injector.pushing,
-            self.injector.pushed,
-            self.injector.discarded_ml, self.due, self.due_side,
+            sorted(self.watches.items()), replace(self.injector, bore_ml={}, cures={}),
+            sorted(self.injector.bore_ml.items()), sorted(self.injector.cures.items()),
+            sorted(self.tails.items()), self.due, self.due_side,
             sorted(self.injected_ml.items()), self.run, self.leaking, self.exits, self.pain,
             self.finished,
             self.cement.delivered_ml, self.cement.front_mpa, self.cement.total_mpa,
@@ -117,9 +137,20 @@ class State:
         return sha.hexdigest()
 
     @property
-    def _cement_set(self) -> bool:
+    def in_patient_ml(self) -> float:
+        """Cement that left the cannulas: bone, leaks and tails, mL."""
+        return self.cement.delivered_ml + sum((t.ml for t in self.tails.values()), 0.0)
+
+    def set_cement(self) -> NDArray[np.int64] | None:
+        """The cells of the cement that have set, as of the last whole `SETTING_STEP`; None before
+        any could have."""
         mixed_at = self.injector.mixed_at
-        return mixed_at is not None and setting(seconds(self.time - mixed_at))
+        if mixed_at is None or len(self.cement.voxels) == 0:
+            return None
+        now = seconds(self.time - self.time % SETTING_STEP)
+        known = product(self.injector.product)
+        return self.cement.voxels[set_at(self.cement.age_s, self.cement.celsius,
+                                         now - self.cement.time_s, known.gel_age_s)]  # fmt: skip
 
     def servo_view(self, side: Side) -> ServoView:
         """What the 1 kHz servo must know about the cannula in the hand."""
@@ -132,17 +163,19 @@ class State:
             stylet=cannula.stylet,
             bone_entry=cannula.bone_entry,
             track=cannula.track,
-            plunger_mpa=self.cement.total_mpa,
+            plunger_mpa=self.injector.pressure_mpa,
+            plunger_n=self.injector.load_n,
             in_tissue=cannula.stage in ("tissue", "bone"),
             bore=GAUGES[cannula.gauge].bore,
-            set_cement=self.cement.voxels if self._cement_set else None,
+            set_cement=self.set_cement(),
         )
 
 
 @dataclass(frozen=True)
 class ServoView:
-    """Published each tick for the servo: the instrument (mm), its stylet, its track, plunger load,
-    and the voxels of the patient's bone grid (flat indices) with cement that has set."""
+    """Published each tick for the servo: the instrument (mm), its stylet, its track, the
+    plunger's load (MPa, and N in the hand), and the cells (flat indices into the patient's bone
+    grid, vein nodes beyond it) with cement that has set."""
 
     tip: Point
     direction: Point
@@ -152,6 +185,7 @@ class ServoView:
     bone_entry: Point | None
     track: tuple[Point, ...]
     plunger_mpa: float
+    plunger_n: float = 0.0
     in_tissue: bool = False
     bore: float = 0.0
     set_cement: NDArray[np.int64] | None = field(default=None, compare=False)

@@ -12,18 +12,18 @@ from math import ceil
 
 import numpy as np
 
+from game.devices.injector import SyringeName
 from game.geometry.grid import FloatArray, Point
 from game.geometry.views import ViewName
 from game.patient.patient import Side
-from game.simulation.actions import cement_age
+from game.simulation.batch import cement_age, product_of
 from game.simulation.case import Case
-from game.simulation.cement import SETTING_S
-from game.simulation.cement.products import WINDOW_S
 from game.simulation.clock import TICK, UNITS_PER_SECOND, seconds
 from game.simulation.control import (
     Action,
     Connect,
     Control,
+    DrawUp,
     Expose,
     Finish,
     Mark,
@@ -46,8 +46,10 @@ Procedure = Generator[Control, State, None]
 
 ALIQUOT_ML = 0.3  # facts/procedure.md: 0.1-0.3 mL
 SYRINGE_ALIQUOTS = 5  # with the bore 2.1 mL a side; facts/procedure.md: 2-4
-FLOW_UL_S = 100  # 0.1 mL/s: a project choice within a thumb's force
+SYRINGE: SyringeName = "1-ml"  # the least force for a given pressure, and the finest aliquots
+FLOW_UL_S = 50  # 0.05 mL/s, at which plunger forces were published (facts/haptics.md)
 SPENT_ML = 1e-4  # less than this behind the plunger is none
+PRIMING_S = 25.0  # the first bore is filled so long before the cement is toothpaste
 SHORT_OF_TIP_ML = 0.003  # a bore is filled to just short of its tip
 SLACK_MM = 0.25  # the drawing hand follows the plunger this closely
 FOOT_MM = 14.0  # injection ends this far from the entry cortex; facts/procedure.md: at least 10
@@ -81,12 +83,11 @@ class _Expert:
         for side in self.sides:
             yield from self.place(side)
         yield from self.do(Mix())
+        yield from self.until_age(product_of(self.state).window_s[0] - PRIMING_S)
         for side in self.sides:
             yield from self.prime(side)
-        yield from self.until_age(WINDOW_S[0])
-        for side in self.sides:
             yield from self.fill(side)
-        yield from self.until_age(SETTING_S + 5.0)
+        yield from self.until_age(product_of(self.state).setting_s + 5.0)
         for side in self.sides:
             yield from self.remove(side)
         yield from self.look("ap")
@@ -138,18 +139,27 @@ class _Expert:
     def prime(self, side: Side) -> Procedure:
         """Stylet out, and the bore filled until cement stands at the tip."""
         yield from self.do(MoveStylet(side, False))
-        yield from self.do(Connect(side))
+        yield from self.full_syringe(side)
         dead = self.state.cannulas[side].dead_volume_ml
         while self.state.injector.bore_ml.get(side, 0.0) < dead - SHORT_OF_TIP_ML:
             yield from self.tick(Control(plunger=FLOW_UL_S))
+        yield from self.full_syringe(side)
+
+    def full_syringe(self, side: Side) -> Procedure:
+        """Take the syringe off, fill it, and connect it to a side."""
+        yield from self.do(Connect(None))
+        yield from self.do(DrawUp(SYRINGE))
+        while self.state.time < self.state.injector.ready_at:
+            yield from self.tick(Control())
+        yield from self.do(Connect(side))
 
     def fill(self, side: Side) -> Procedure:
         """A column along the path: aliquots given while the cannula is drawn back, both views after
         each. The last ones are what stands in the bore, pushed out by the stylet."""
-        yield from self.do(Connect(side))
         bore = self.state.cannulas[side].dead_volume_ml
         pushes = ceil(bore / ALIQUOT_ML)
         aliquots = [ALIQUOT_ML] * SYRINGE_ALIQUOTS + [bore / pushes] * pushes
+        aliquots[-1] += SHORT_OF_TIP_ML  # until the stylet is home
         stretch = (bony_depth(self.state.cannulas[side]) - FOOT_MM) / len(aliquots)
         leaks = 0
         for number, ml in enumerate(aliquots):
@@ -167,6 +177,9 @@ class _Expert:
     def aliquot(self, side: Side, ml: float, stretch: float) -> Procedure:
         """Press until the aliquot is in, drawing the cannula back over `stretch` mm meanwhile, then
         release; give up where the bone takes no more."""
+        injector = self.state.injector
+        if injector.connected == side and injector.syringe_ml < ml:
+            yield from self.full_syringe(side)
         start, began = self.given(side), self.state.time
         deep = bony_depth(self.state.cannulas[side])
         while self.given(side) < start + ml and not self.state.cannulas[side].stylet:
@@ -174,7 +187,10 @@ class _Expert:
                 break
             share = (self.given(side) - start) / ml
             yield from self.press_and_draw(side, deep - share * stretch)
-        while self.state.run is not None or self.state.injector.backlog_ml > SPENT_ML:
+        until = self.state.time + round(PATIENCE_S * UNITS_PER_SECOND)
+        while self.state.time < until and (
+            self.state.run is not None or self.state.injector.backlog_ml > SPENT_ML
+        ):
             yield from self.tick(Control(plunger=-FLOW_UL_S))
 
     def press_and_draw(self, side: Side, depth: float) -> Procedure:

@@ -22,8 +22,18 @@ from game.simulation.state import ServoView
 from game.training.tissue import Tissue, hardened
 from haptics.insertion import BREACHED, ENTERED_SKIN, LEFT_BODY, PUNCTURED
 from haptics.memory import CONTACT, SOFT, Insertion, fresh, insertion_of
+from haptics.memory import TURNING as TURNING_RATE
 from haptics.resume import gripped_anew, resumed
-from haptics.servo import ROW_AXIAL, ROW_AXIS, ROW_BROKEN, ROW_EVENTS, ROW_GAVE, ROW_LAYER, ROW_TIP
+from haptics.servo import (
+    ROW_AXIAL,
+    ROW_AXIS,
+    ROW_BROKEN,
+    ROW_EVENTS,
+    ROW_GAVE,
+    ROW_LAYER,
+    ROW_TIP,
+    TICK_S,
+)
 from haptics.tissue import DIAMOND, OPEN, Instrument, Layer
 from haptics.virtual import (
     SILENT,
@@ -198,7 +208,7 @@ class Hand:
             push,
             servo_ticks(time),
         )
-        return Hand(grip.moved(memory, hand), self.push), report(rows, time)
+        return Hand(grip.moved(memory, hand), self.push), report(rows, time, memory)
 
 
 @dataclass(frozen=True)
@@ -284,7 +294,7 @@ class MouseHand(HeldHand):
             *grip.tissue.read, grip.tool, grip.memory, grip.hand, asked.clicks,
             servo_ticks(time), TURNING if asked.turning else 0.0, asked.taps * TAP_MJ,
         )  # fmt: skip
-        return MouseHand(grip.moved(memory, hand), touch_of(rows)), report(rows, time)
+        return MouseHand(grip.moved(memory, hand), touch_of(rows)), report(rows, time, memory)
 
 
 TakeHold = Callable[[Tissue, ServoView], HeldHand]
@@ -295,9 +305,12 @@ def by_mouse(tissue: Tissue, view: ServoView, tip: float = DIAMOND) -> MouseHand
     return MouseHand(take_up(tissue, view, tip))
 
 
-def report(rows: NDArray[np.float64], time: int) -> ServoReport:
-    """What the servo tells the simulation of the tick that ends at `time`, from its rows (n, ROW):
-    servo ticks fall on whole multiples of 3/3000 s; a device's, which may be more, not beyond."""
+def report(
+    rows: NDArray[np.float64], time: int, memory: NDArray[np.float64] | None = None
+) -> ServoReport:
+    """What the servo tells the simulation of the tick that ends at `time`, from its rows (n, ROW)
+    and the cannula's memory after them, which has how fast the shaft is turned, rad/s: servo ticks
+    fall on whole multiples of 3/3000 s; a device's, which may be more, not beyond."""
     axial: list[float] = rows[:, ROW_AXIAL].tolist()
     last: list[float] = rows[-1].tolist()
     return ServoReport(
@@ -305,6 +318,7 @@ def report(rows: NDArray[np.float64], time: int) -> ServoReport:
         direction=(last[ROW_AXIS], last[ROW_AXIS + 1], last[ROW_AXIS + 2]),
         mean_force=sum(axial) / len(axial),
         peak_force=max(axial, key=abs),
+        turned=0.0 if memory is None else float(memory[TURNING_RATE]) * len(rows) * TICK_S,
         events=_events(rows, ((time - TICK) // SERVO + 1) * SERVO, time // SERVO * SERVO),
     )
 

@@ -118,7 +118,7 @@ class StylusHand(HeldHand):
             return self, _resting(self.grip, force)
         grip = self.grip.moved(happened.memory, self.grip.hand)
         hand = replace(self, grip=grip, last=rows[-1:], touch=touch_of(rows))
-        return hand, report(rows, time)
+        return hand, report(rows, time, happened.memory)
 
 
 def _tip(grip: Grip) -> Point:

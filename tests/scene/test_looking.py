@@ -22,16 +22,15 @@ from game.scene.words import (
     aim_degrees,
     alarming,
     angles_words,
-    consistency,
     event_words,
     minutes,
     view_words,
 )
-from game.simulation.cement import SETTING_S
-from game.simulation.cement.products import WINDOW_S
+from game.simulation.cement import product
+from game.simulation.cement.rheology import room_age
 from game.simulation.clock import TICK_S
 from game.simulation.control import Mark
-from game.simulation.events import Breached, Refused
+from game.simulation.events import Breached, Refused, StrandTested
 from game.simulation.step import begin
 
 CAMERA = Camera((0.0, 60.0, -60.0))
@@ -90,8 +89,12 @@ def test_aiming_cranially_points_to_the_head_and_into_the_patient() -> None:
 
 
 def test_cement_in_words() -> None:
-    ages = (0.0, WINDOW_S[0] + 1, WINDOW_S[1] + 1, SETTING_S + 1)
-    assert [consistency(age) for age in ages] == ["liquid", "toothpaste", "stiff", "set"]
+    usual = product()
+    marks = (0.0, usual.window_s[0] + 1, usual.window_s[1] + 1, usual.setting_s + 1)
+    found = [usual.consistency(room_age(mark)) for mark in marks]
+    assert found == ["liquid", "toothpaste", "stiff", "set"]
+    said = [str(event_words(StrandTested(0, 187.9, 1.0, answer))) for answer in found]
+    assert len(set(said)) == 4 and all(line.startswith("Strand at 3:07: ") for line in said)
     assert minutes(187.9) == "3:07"
 
 

@@ -20,7 +20,7 @@ from game.scene.words import aim_degrees
 from game.scoring.rubric import load_rubric
 from game.scoring.scorecard import score
 from game.simulation.case import Case
-from game.simulation.cement.products import WINDOW_S
+from game.simulation.cement import product
 from game.training.levels import make_case, read_level
 
 pytestmark = pytest.mark.xdist_group("scene")
@@ -183,9 +183,12 @@ def place_cannula(person: Person, treats: Treats) -> None:
 
 def inject(person: Person, treats: Treats) -> None:
     person.press("m")
-    person.hold("f", lambda seen: seen["cement_age_s"] > WINDOW_S[0])
+    person.hold("f", lambda seen: seen["cement_age_s"] > product().window_s[0])
     person.press("s")
     assert not person.look()["stylet"]
+    person.press("6")
+    person.press("a")
+    person.until(lambda seen: seen["syringe_ml"] == 3.0 and seen["filling_s"] == 0.0)
     person.press("c")
     assert person.look()["connected"] == "left"
     for number in range(ALIQUOTS):

@@ -16,6 +16,7 @@ from game.simulation.control import (
     Collimate,
     Connect,
     Control,
+    DrawUp,
     Expose,
     Finish,
     Mark,
@@ -247,10 +248,13 @@ def injected() -> tuple[State, list[Event]]:
         *travel(30, -165, -15),
         Control(actions=(Mix(),)),
         *[Control()] * (60 * 240),
-        Control(actions=(MoveStylet("left", False), Connect("left"))),
+        Control(actions=(MoveStylet("left", False), DrawUp("3-ml"))),
+        *[Control()] * 300,
+        Control(actions=(Connect("left"),)),
     ]
     press = [Control(plunger=100)] * 60
-    fill = press * 13 + [Control()] * 60 + travel(30, -15, -35) + press * 7 + [Control()] * 60
+    release = [Control(plunger=-100)] * 60
+    fill = press * 13 + release + travel(30, -15, -35) + press * 7 + release
     end = [
         Control(actions=(MoveStylet("left", True),)), *[Control(plunger=100)] * 600,
         Control(actions=(RemoveCannula("left"), Finish())),
@@ -289,9 +293,10 @@ def test_cement_reaches_the_sheet_and_leaks_are_told(injected: tuple[State, list
 
 def test_cement_enters_fifty_milliseconds_after_it_was_asked_for() -> None:
     way = [*TAKE, *travel(30, -165, -15), Control(actions=(Mix(),)), *[Control()] * (60 * 200)]
-    out = Control(actions=(MoveStylet("left", False), Connect("left")))
-    state, _ = run([*way, out])
-    state = replace(state, injector=replace(state.injector, bore_ml={"left": 0.57}))
+    out = Control(actions=(MoveStylet("left", False), DrawUp()))
+    state, _ = run([*way, out, *[Control()] * 300, Control(actions=(Connect("left"),))])
+    full = state.cannulas["left"].dead_volume_ml
+    state = replace(state, injector=replace(state.injector, bore_ml={"left": full}))
     asked = None
     for _ in range(30):
         state = step(block_case(), state, Control(plunger=100))

@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import exp, inf, isfinite, log, pi
+from typing import Literal
 
 import numpy as np
 from numba import njit
@@ -27,6 +28,7 @@ STIFF_PA_S = 2000.0  # above it an 11G cannula no longer passes 0.5 mL/min: a pr
 RATED_C, BODY_C = 25.0, 37.0
 DOUBLING_C = 12.0  # the rate doubles from 25 to 37 C (facts/cement.md)
 BATCH_C = 26.0  # room at 22 C, warmed a little by hand and body: a project choice
+BORE_C = 31.0  # a cannula, half of it in the patient: a project choice
 WARMING_S = 30.0  # a deposit of 5 mm radius: a^2 / (5.78 x 0.14 mm2/s); a project choice
 LEAST_SHEAR = 0.1  # 1/s, slower shear thickens cement no more: a project choice
 TERMS = 30  # of a series in |ln 2 (T - 37) / 12|; enough for any T from 0 to 100 C
@@ -34,6 +36,8 @@ TERMS = 30  # of a series in |ln 2 (T - 37) / 12|; enough for any T from 0 to 10
 # Places in a product's law
 START, TAU, INDEX, REFERENCE, LEAST, GEL = 0, 1, 2, 3, 4, 5
 LAW = 6
+
+Consistency = Literal["liquid", "toothpaste", "stiff", "set"]
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,15 @@ class Product:
             return FROZEN_PA_S
         return self.start_pa_s * exp(age_s / self.tau_s)
 
+    def consistency(self, age_s: float) -> Consistency:
+        """What a strand of it is like at an effective age, as a hand would call it."""
+        if age_s >= self.gel_age_s:
+            return "set"
+        thickness = self.viscosity(age_s)
+        if thickness < self.toothpaste_pa_s:
+            return "liquid"
+        return "toothpaste" if thickness < self.stiff_pa_s else "stiff"
+
 
 def room_age(since_mixing_s: float) -> float:
     """The effective age, s, of a batch kept in the room since it was mixed."""
@@ -112,22 +125,40 @@ def rate(celsius: float) -> float:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def aged(age_s: float, celsius: float, seconds: float) -> tuple[float, float]:
-    """Effective age, s, and temperature, C, after `seconds` in the body, relaxing to 37 C.
+def aged(
+    age_s: float, celsius: float, seconds: float, around: float = BODY_C
+) -> tuple[float, float]:
+    """Effective age, s, and temperature, C, after `seconds` in surroundings `around`, C, to which
+    the temperature relaxes.
 
-    With b = ln 2 (T - 37) / 12 and w = exp(-t / WARMING_S) the age grows by the rate at 37 C times
-    the integral of exp(b w), which is t + WARMING_S sum over k of b^k (1 - w^k) / (k k!)."""
+    With b = ln 2 (T - around) / 12 and w = exp(-t / WARMING_S) the age grows by the rate at
+    `around` times the integral of exp(b w): t + WARMING_S sum over k of b^k (1 - w^k) / (k k!)."""
     if seconds <= 0.0:
         return age_s, celsius
-    warmth = np.log(2.0) * (celsius - BODY_C) / DOUBLING_C
+    warmth = np.log(2.0) * (celsius - around) / DOUBLING_C
     fading = np.exp(-seconds / WARMING_S)
     term, decay, more = 1.0, 1.0, 0.0
     for k in range(1, TERMS + 1):
         term *= warmth / k
         decay *= fading
         more += term * (1.0 - decay) / k
-    grown = rate(BODY_C) * (seconds + WARMING_S * more)
-    return age_s + grown, BODY_C + (celsius - BODY_C) * fading
+    grown = rate(around) * (seconds + WARMING_S * more)
+    return age_s + grown, around + (celsius - around) * fading
+
+
+def set_at(
+    age_s: NDArray[np.float64], celsius: NDArray[np.float64], seconds: float, gel_age_s: float
+) -> NDArray[np.bool_]:
+    """Which of many cells (k,) have gelled after `seconds` more in the body."""
+    out = np.empty(len(age_s), np.bool_)
+    _set_at(age_s, celsius, seconds, gel_age_s, out)
+    return out
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _set_at(age_s, celsius, seconds, gel_age_s, out):  # type: ignore[no-untyped-def]
+    for row in range(len(age_s)):
+        out[row] = aged(age_s[row], celsius[row], seconds)[0] >= gel_age_s
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
