@@ -15,6 +15,7 @@ from rich.table import Table
 
 from game import __version__
 from game.cli.cases import case_of, level_of
+from game.cli.leakage import leak_study
 from game.cli.patients import JsonOption, patients
 from game.cli.survey import survey_people
 from game.cli.xrays import xray
@@ -229,16 +230,30 @@ def bench(
         int | None,
         typer.Option(min=2, help="Instead: how so many generated people stand to the published."),
     ] = None,
+    leaks: Annotated[
+        int | None,
+        typer.Option(min=1, help="Instead: how often the expert's cement leaks in so many people."),
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Where --leaks keeps patients, to go on where it stopped.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="A product that --leaks compares on the same people.")
+    ] = None,
     library: LibraryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Time the simulator's parts on this machine, beside their budgets.
 
     Example: sacrosim bench cement --json
+    Example: sacrosim bench cement --leaks 200 --against high-viscosity
     Example: sacrosim bench patient --survey 200
     """
     if survey is not None:
         survey_people(survey, as_json)
+        return
+    if leaks is not None:
+        leak_study(leaks, keep, against, as_json)
         return
     from game.training.bench import PARTS, measure
 

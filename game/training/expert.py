@@ -18,6 +18,7 @@ from game.geometry.views import ViewName
 from game.patient.patient import Side
 from game.simulation.batch import cement_age, product_of
 from game.simulation.case import Case
+from game.simulation.cement.products import USUAL
 from game.simulation.clock import TICK, UNITS_PER_SECOND, seconds
 from game.simulation.control import (
     Action,
@@ -62,16 +63,18 @@ UNDER_SKIN_MM = 4.0  # a cannula drawn back this far is taken away
 START_MM = 5.0  # the tip is brought to the skin from this far
 
 
-def perform(case: Case, entry_offset: float = 0.0) -> Procedure:
-    """The whole case; `entry_offset` mm displaces both bony entries, to test the grading."""
-    yield from _Expert(case, entry_offset).whole_case()
+def perform(case: Case, entry_offset: float = 0.0, product: str = USUAL) -> Procedure:
+    """The whole case with a cement `product`; `entry_offset` mm displaces both bony entries, to
+    test the grading."""
+    yield from _Expert(case, entry_offset, product).whole_case()
 
 
 class _Expert:
     """`state` is the last State seen; every generator is a stretch of the procedure."""
 
-    def __init__(self, case: Case, entry_offset: float) -> None:
+    def __init__(self, case: Case, entry_offset: float, product: str) -> None:
         self.case = case
+        self.product = product
         self.state = begin(case)
         self.sides = case.level.sides
         self.lines = {side: planned_line(case, side, entry_offset) for side in self.sides}
@@ -82,7 +85,7 @@ class _Expert:
         yield from self.look("ap")
         for side in self.sides:
             yield from self.place(side)
-        yield from self.do(Mix())
+        yield from self.do(Mix(self.product))
         yield from self.until_age(product_of(self.state).window_s[0] - PRIMING_S)
         for side in self.sides:
             yield from self.prime(side)

@@ -39,6 +39,7 @@ from game.simulation.case import Case, Level
 from game.simulation.cement import Cement, Exit
 from game.simulation.cement.outcome import column_mm, coverage
 from game.simulation.cement.places import places
+from game.simulation.cement.products import USUAL
 from game.simulation.state import State
 from game.simulation.step import begin, step
 from game.training.expert import perform
@@ -172,15 +173,14 @@ def person(patient: Patient, seed: int, product: str | None = None) -> Person:
     sides, refused = _served(patient)
     if not sides:
         return Person(seed, (), refused)
-    case = make_case(patient, _level(patient, sides, product))
-    state, peaks = _performed(case)
+    case = make_case(patient, _level(patient, sides))
+    state, peaks = _performed(case, product or USUAL)
     return Person(seed, tuple(_side(case, state, s, seed, peaks[s]) for s in sides), refused)
 
 
-def _level(patient: Patient, sides: tuple[Side, ...], product: str | None) -> Level:
+def _level(patient: Patient, sides: tuple[Side, ...]) -> Level:
     risk = any(patient.sheet(side).pattern == "foramen" for side in sides)
-    level = Level(name="leakage", title="Leakage", brief="", sides=sides, foramen_at_risk=risk)
-    return level if product is None else level.model_copy(update={"product": product})
+    return Level(name="leakage", title="Leakage", brief="", sides=sides, foramen_at_risk=risk)
 
 
 def _served(patient: Patient) -> tuple[tuple[Side, ...], tuple[str, ...]]:
@@ -188,16 +188,16 @@ def _served(patient: Patient) -> tuple[tuple[Side, ...], tuple[str, ...]]:
     refused = [] if patient.broken_sides else ["no ala is fractured"]
     for side in patient.broken_sides:
         try:
-            make_case(patient, _level(patient, (side,), None))
+            make_case(patient, _level(patient, (side,)))
             sides.append(side)
         except (LevelError, PatientError) as error:
             refused.append(str(error))
     return tuple(sides), tuple(refused)
 
 
-def _performed(case: Case) -> tuple[State, dict[Side, float]]:
+def _performed(case: Case, product: str) -> tuple[State, dict[Side, float]]:
     """The last state of the expert's procedure, and each side's highest pressure, MPa."""
-    procedure = perform(case)
+    procedure = perform(case, product=product)
     state = begin(case)
     peaks: dict[Side, float] = dict.fromkeys(case.level.sides, 0.0)
     control = next(procedure)
