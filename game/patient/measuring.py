@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, label
 
 from game.geometry.grid import FloatArray, Grid
+from game.patient.dorsal_channel import channel
 from game.patient.patient import SIDES, Landmark, Patient, Plane, Side
 
 STEP_MM = 0.25  # along the rays
 LEVELS = (1, 2, 3, 4)
 ALA_MM = 35.0  # from the midline, facts/anatomy.md
-CORRIDOR_MM = 40.0  # half length of the trans-sacral corridor, short of the joints; project choice
+MOST_HALF_MM = 75.0  # half breadth of a sacrum at most
 JOINT_MM = 7.0  # sacral surface this close to the hip bone is auricular; project choice
+BRIM_MM = 5.0  # from the foremost point of an auricular surface: its foremost end; project choice
 BESIDE_CANAL_MM = 2.0  # the interforaminal bone is taken this far under the rims; project choice
 
 
@@ -142,8 +144,10 @@ def _surface_voxels(s: Subject) -> FloatArray:
 
 def _auricular(s: Subject, surface: FloatArray) -> dict[str, float]:
     """Height of the auricular surfaces along their longest extent in the sagittal plane, and the
-    distance between their middles (how PMC5799488 took it is not said: project choice)."""
-    heights, middles = [], []
+    distance between their foremost ends, at the brim. PMC5799488 asks how wide the pelvis is
+    behind; between which points it took the distance could not be read, so that is a project
+    choice: their middles lie 10-15 mm nearer to one another, their widest places 10 mm further."""
+    heights, ends = [], []
     for side in SIDES:
         gap = s.grid.sample(s.hip[side], surface, 50.0)
         patch = surface[gap < JOINT_MM]
@@ -154,10 +158,11 @@ def _auricular(s: Subject, surface: FloatArray) -> dict[str, float]:
         axis = np.linalg.eigh(off.T @ off)[1][:, 1]
         along = off @ axis
         heights.append(float(np.percentile(along, 99) - np.percentile(along, 1)))
-        middles.append(float(np.median((patch - s.centre) @ s.left)))
+        ahead = flat[:, 0] < np.percentile(flat[:, 0], 1) + BRIM_MM
+        ends.append(float(np.median((patch[ahead] - s.centre) @ s.left)))
     return {
         "auricular_height": float(np.mean(heights)),
-        "interauricular_distance": middles[0] - middles[1],
+        "interauricular_distance": ends[0] - ends[1],
     }
 
 
@@ -263,12 +268,12 @@ def _axis(s: Subject, level: int, side: Side) -> FloatArray:
     if not s.has(*names):
         return s.back
     axis = s.at(names[1]) - s.at(names[0])
-    return axis / np.linalg.norm(axis)
+    length = float(np.linalg.norm(axis))
+    return axis / length if length > 0 else s.back  # a cut sacrum has both openings in one place
 
 
 def _dorsal(s: Subject) -> dict[str, float]:
-    """The posterior foramina. The depth and angle of S1's (Kim 2023) are not measured: what they
-    run between on the axial slices is not known here."""
+    """The posterior foramina."""
     names = [f"foramen_s{level}_dorsal_{side}" for level in LEVELS for side in SIDES]
     if not s.has(*names):
         return {}
@@ -280,7 +285,23 @@ def _dorsal(s: Subject) -> dict[str, float]:
         gap = float(np.mean([_bone_between(s, upper, lower, side) for side in SIDES]))
         found[f"dorsal_gap_s{upper}_s{lower}"] = gap
     found["dorsal_gap_s2_s3_again"] = found["dorsal_gap_s2_s3"]
-    return found
+    return found | _channels(s)
+
+
+def _channels(s: Subject) -> dict[str, float]:
+    """Depth and slant of the S1 posterior foramina on axial slices; absent where none is open."""
+    up = np.array([0.0, 0.0, 1.0]) - s.left[2] * s.left
+    up /= np.linalg.norm(up)
+    seen = []
+    for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
+        mouth = s.at(f"foramen_s1_dorsal_{side}")
+        aside = float((mouth - s.centre) @ s.left)
+        one = channel(s.depth, mouth - aside * s.left, sign * aside, sign * s.left, up)
+        seen += [] if one is None else [one]
+    if not seen:
+        return {}
+    depth, angle = np.mean(seen, axis=0)
+    return {"dorsal_s1_depth": float(depth), "dorsal_s1_angle": float(angle)}
 
 
 def _bone_between(s: Subject, upper: int, lower: int, side: Side) -> float:
@@ -290,20 +311,20 @@ def _bone_between(s: Subject, upper: int, lower: int, side: Side) -> float:
         dorsal = s.at(f"foramen_s{level}_dorsal_{side}")
         ends.append(dorsal - BESIDE_CANAL_MM * _axis(s, level, side))
     length = float(np.linalg.norm(ends[1] - ends[0]))
-    t = np.arange(0.0, 1.0, STEP_MM / length)
+    t = np.linspace(0.0, 1.0, 400)
     inside = s.depth(ends[0] + t[:, None] * (ends[1] - ends[0])) < 0
-    return float(inside.sum() * STEP_MM)
+    return float(inside.mean() * length)
 
 
 def _corridors(s: Subject) -> dict[str, float]:
     """Craniocaudal height of the straight way through bone from joint to joint (Wagner 2017): the
-    tallest run, along the endplate's normal, of lines that stay in bone; 0 where there is none."""
+    tallest run, along the endplate's normal, of lines from left to right that leave the sacrum by
+    its auricular surfaces alone; 0 where there is none."""
     if not s.has("foramen_s1_left", "foramen_s2_left", "foramen_s1_right", "foramen_s2_right"):
         return {}
-    across = np.arange(-CORRIDOR_MM, CORRIDOR_MM + 1.0, 1.5)
-    v, u = np.arange(-30.0, 70.0, 1.0), np.arange(-80.0, 10.0, 0.5)
-    lines = s.centre + v[:, None, None, None] * s.back + u[:, None, None] * s.up
-    clear = np.all(s.depth(lines + across[:, None] * s.left) < 0, axis=2)
+    v, u = np.arange(-25.0, 55.0, 1.0), np.arange(-75.0, 10.0, STEP_MM)
+    feet = s.centre + v[:, None, None] * s.back + u[:, None] * s.up
+    clear = _to_joint(s, feet, "left") & _to_joint(s, feet, "right")
     floors = []
     for level in (1, 2):
         middle = 0.5 * (s.at(f"foramen_s{level}_left") + s.at(f"foramen_s{level}_right"))
@@ -312,8 +333,25 @@ def _corridors(s: Subject) -> dict[str, float]:
     for name, part in (("corridor_s1", u >= floors[0]), ("corridor_s2", (u < floors[0]))):
         rows = clear[:, part & (u > floors[1] - 4.0)]
         runs = [_longest(row) if row.any() else 0.0 for row in rows]
-        found[name] = max(runs) * 0.5 / STEP_MM
+        found[name] = max(runs)
     return found
+
+
+def _to_joint(s: Subject, feet: FloatArray, side: Side) -> NDArray[np.bool_]:
+    """Whether lines from `feet` (n, m, 3) in the midline to one side stay in the sacrum until they
+    leave it, and then meet the hip bone within JOINT_MM."""
+    aside = (1.0 if side == "left" else -1.0) * s.left
+    inside, met = np.ones(feet.shape[:2], bool), np.zeros(feet.shape[:2], bool)
+    beyond = np.arange(0.0, JOINT_MM + 0.5, 1.0)[:, None] * aside
+    for x in np.arange(0.0, MOST_HALF_MM, 1.0):
+        at = feet[inside] + x * aside
+        left = s.depth(at) >= 0
+        out = np.flatnonzero(inside)[left]
+        rays = at[left][:, None, :] + beyond
+        hip = s.grid.sample(s.hip[side], rays.reshape(-1, 3), 50.0).reshape(rays.shape[:2])
+        met.flat[out] = (hip < 0).any(axis=1)
+        inside.flat[out] = False
+    return met
 
 
 def _hiatus(s: Subject) -> dict[str, float]:

@@ -28,7 +28,10 @@ PATHS: Mapping[str, tuple[float, float]] = {
     "least_axis_clearance": (4.4, 1.6),
     "bone_ahead": (5.6, 3.0),
 }  # mm, mean and SD of 38 real alae: facts/procedure.md
-FAR_SD = 2.5  # a row further off counts as an outlier
+FAR_SD, MOST_FAR = 2.5, 0.02  # a row further off counts as an outlier; of all rows at most
+MOST_OFF_SD = 0.5  # of a template's row, and of the mean of many people
+RATIOS = (0.7, 1.3)  # of their SD to the published one
+LEAST_NEAR = 0.9  # of their paths' figures within 2 SD
 YOUNGEST, OLDEST = 60, 90  # years, of those who are treated; project choice
 HABITUSES: Mapping[Habitus, float] = {"slim": 0.25, "average": 0.5, "obese": 0.25}  # project choice
 QUALITIES: Mapping[Quality, float] = {
@@ -62,6 +65,11 @@ class Spread:
     near: float
     far: int
     count: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether bias and SD ratio lie within their bounds."""
+        return abs(self.bias) < MOST_OFF_SD and RATIOS[0] <= self.ratio <= RATIOS[1]
 
     @staticmethod
     def of(what: str, deviations: FloatArray) -> Spread:

@@ -19,8 +19,9 @@ SPAN, PITCH, RADIUS = (46.0, 42.0, 38.0, 36.0), (-20.0, -45.0, -66.0, -84.0), (4
 DEEP = 15.0  # half depth of the box, mm
 
 
-def block(shift: FloatArray) -> dict[str, float]:
-    """A box |x| <= 55, |y| <= 15, -100 <= z <= 0 with eight holes along y, moved by `shift`."""
+def block(shift: FloatArray, hip_top: float = 50.0, slope: float = 0.0) -> dict[str, float]:
+    """A box |x| <= 55, |y| <= 15, -100 <= z <= 0 with eight holes along y, moved by `shift`, its
+    top falling off by `slope` from |x| = 35 on; hip bones beside it up to `hip_top`."""
     grid = Grid(tuple(float(v) for v in np.array([-65.0, -25.0, -110.0]) + shift), 0.75,
                 (174, 67, 161))  # type: ignore[arg-type]  # fmt: skip
     x, y, z = (
@@ -28,6 +29,8 @@ def block(shift: FloatArray) -> dict[str, float]:
                               strict=True)
     )  # fmt: skip
     bone = box_distance(x, y, z, [-55, -DEEP, -100], [55, DEEP, 0])
+    fall = z + slope * np.maximum(np.abs(x) - 35.0, 0.0)
+    bone = np.maximum(bone, fall / np.hypot(1.0, slope))
     marks = {"s1_endplate_centre": [0, 0, 0], "promontory": [0, -DEEP, 0],
              "s1_posterior_corner": [0, DEEP, 0], "sacrum_caudal": [0, -DEEP, -100],
              "s1_inferior_anterior": [0, -DEEP, -30], "s1_inferior_posterior": [0, DEEP, -30],
@@ -45,7 +48,8 @@ def block(shift: FloatArray) -> dict[str, float]:
         for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
             marks[f"{name}_{side}"] = [sign * place[0], *place[1:]]
     hip = {
-        side: (57.0 - sign * x) + 0 * bone for side, sign in zip(SIDES, (1.0, -1.0), strict=True)
+        side: np.maximum(57.0 - sign * x, z - hip_top) + 0 * bone
+        for side, sign in zip(SIDES, (1.0, -1.0), strict=True)
     }
     landmarks = {name: Landmark(np.array(at, float) + shift) for name, at in marks.items()}
     planes = {
@@ -85,8 +89,8 @@ def found() -> dict[str, float]:
         ("dorsal_s1_midline", 23.0, 0.01),
         ("dorsal_gap_s1_s2", np.hypot(25.0, 2.0) - 7.5, 0.6),
         ("dorsal_gap_s3_s4", np.hypot(18.0, 1.0) - 6.5, 0.6),
-        ("corridor_s1", 16.0, 1.0),
-        ("corridor_s2", 17.5, 1.0),
+        ("corridor_s1", 16.0, 0.5),
+        ("corridor_s2", 17.5, 0.5),
         ("base_angle", 0.0, 0.01),
         ("endplate_inclination", 0.0, 0.01),
         ("inter_psis", 90.0, 0.01),
@@ -104,6 +108,19 @@ def test_measures_do_not_depend_on_where_the_patient_lies(found: dict[str, float
     assert moved.keys() == found.keys()
     for row, value in found.items():
         assert moved[row] == pytest.approx(value, abs=0.3), row
+
+
+def test_a_corridor_ends_in_the_joints() -> None:
+    """Where the hip bones end 10 mm under the box's top, lines above them leave no bone into bone:
+    the corridor above the first holes (top of them at -16) is 6 mm high, and no more."""
+    assert block(np.zeros(3), hip_top=-10.0)["corridor_s1"] == pytest.approx(6.0, abs=0.5)
+    assert block(np.zeros(3), hip_top=-40.0)["corridor_s1"] == 0.0
+
+
+def test_a_corridor_does_not_leave_the_bone_on_its_way() -> None:
+    """A box whose top falls off sideways: a line at 8 mm leaves it by its top 5 mm before its side,
+    where the hip bone is 7 mm away, and is none; at 14 mm it is."""
+    assert block(np.zeros(3), slope=1.0)["corridor_s1"] < block(np.zeros(3))["corridor_s1"] - 5.0
 
 
 def test_what_is_measured_is_published(found: dict[str, float]) -> None:

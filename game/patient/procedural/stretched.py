@@ -28,9 +28,10 @@ AHEAD = 6.0  # mm that the rounding of two smooth surfaces takes off an ala's an
 # depth at its back that makes up for it (measured on the mean of the 16 sacra: bone ahead 4.2 mm)
 FORWARD = 2.8  # mm by which the alae lie further forward than in the mean form, so that the
 # published path stays in bone
-FORM_CORRIDOR = 22.0  # mm, the mean form's corridor at S1; the 16 real sacra's is 18.8+-4.0
-NOTCH = 0.8  # of what the corridor lacks is taken from the ala's top: more is no real ala's form
-NOTCHES = (-3.0, 8.0)  # mm: a deeper notch would part the ala's depth in two
+FORM_CORRIDOR = 14.5  # mm, the mean form's corridor at S1
+SLOPE = 2.2  # of what the corridor lacks, the ala's side is lower
+SLOPES = (-8.0, 13.0)  # mm that it is lower at most (project choice)
+SLOPE_X = (30.0, 50.0)  # mm from the midline, over which it falls (form)
 HIATUS_ROUND = -0.2  # mm by which the canal is measured less deep at the apex (template)
 S3, S3_GAIN, LEAST_CALIBRE = 7.2, 1.2, 2.0  # mm [M]; measured on 200 people; mm (form)
 SPAN = (0.0, 1.2, 1.4, 1.8)  # mm by which what one sees through lies further apart than the
@@ -73,7 +74,7 @@ def shaped(dials: Dials, measures: Measures) -> Parameters:
     )
     s, x = _row(along(form.ALONG)), _row(_across(dials, measures)(form.ACROSS))
     front, top = _fronts(dials, np.array(x), np.array(s))
-    top = _notched(top, x, measures["corridor_s1"])
+    top = _sloped(top, x, measures["corridor_s1"])
     moved = replace(
         MEAN,
         sacral_slope=measures["base_angle"],
@@ -156,12 +157,13 @@ def _backs(dials: Dials, x: FloatArray, s: FloatArray) -> Table:
     return tuple(_row(row) for row in np.array(form.BACK) + ala * aside)
 
 
-def _notched(top: Table, x: Row, corridor: float) -> Table:
-    """The ala's top lowered (or raised) where it bounds the corridor above S1's foramina."""
-    deep = NOTCH * float(np.clip(FORM_CORRIDOR - corridor, *NOTCHES))
-    across = np.exp(-(((np.array(x) - 40.0) / 9.0) ** 2))[:, None]
-    along = np.exp(-(((np.array(form.TOP_P) + 6.0) / 12.0) ** 2))
-    return tuple(_row(row) for row in np.array(top) + deep * across * along)
+def _sloped(top: Table, x: Row, corridor: float) -> Table:
+    """The ala's top lowered (or raised) towards its side, where it bounds the corridor above S1's
+    foramina: what makes a corridor low in real sacra is an ala that falls off sideways."""
+    fall = float(np.clip(SLOPE * (FORM_CORRIDOR - corridor), *SLOPES))
+    aside = np.clip((np.array(x) - SLOPE_X[0]) / (SLOPE_X[1] - SLOPE_X[0]), 0.0, 1.0)
+    along = np.exp(-(((np.array(form.TOP_P) + 2.0) / 20.0) ** 4))
+    return tuple(_row(row) for row in np.array(top) + fall * np.outer(aside, along))
 
 
 def _with_holes(parameters: Parameters, dials: Dials, measures: Measures) -> Parameters:
