@@ -206,22 +206,14 @@ def _asked(state: State) -> Injection | None:
         bore=bore,
         length=length,
         ml=ml,
-        viscosity=_effective(state, cure.age_s, bore / 2.0, length, limit),
         limit_mpa=limit,
         seconds=CEMENT_S,
         compliance=0.0 if spring is None else spring.compliance,
+        product=product_of(state),
         age_s=cure.age_s,
         celsius=cure.celsius,
         time_s=seconds(state.time),
     )
-
-
-def _effective(state: State, age_s: float, radius: float, length: float, mpa: float) -> float:
-    chosen = product_of(state)
-    flow = float(bore_flow(chosen.law, age_s, radius, length, min(mpa, 4.0)))
-    if flow <= 0:
-        return chosen.viscosity(age_s)
-    return min(mpa, 4.0) / (8.0e-6 * length * flow / (pi * radius**4))
 
 
 def _settle(case: Case, state: State, solve: Solve) -> State:

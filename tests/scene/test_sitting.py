@@ -16,12 +16,14 @@ from game.scene.compute import Compute
 from game.scene.desk import Inputs
 from game.scene.layout import STAGE
 from game.scene.sitting import Sitting, stage_place, status
-from game.simulation.cement import EMPTY, NO_CHANNELS, Injection, advance
+from game.simulation.cement import EMPTY, NO_CHANNELS, Injection, advance, product
 from game.simulation.events import Outcome, Refused, SkinEntered
 from game.simulation.step import begin
 
 FRAME = 1.0 / 30.0
-SHOT = Injection((30.0, 0.0, -40.0), (0.0, 0.0, 1.0), 2.39, 125.0, 0.02, 150.0, 3.2, 0.05)
+SHOT = Injection(
+    (30.0, 0.0, -40.0), (0.0, 0.0, 1.0), 2.39, 125.0, 0.02, 3.2, 0.05, product(), age_s=280.0
+)
 
 
 def over_the_back(sitting: Sitting) -> tuple[float, float]:

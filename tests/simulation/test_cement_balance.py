@@ -14,8 +14,9 @@ from game.geometry.grid import Grid
 from game.patient.patient import Region
 from game.simulation.cement import EMPTY, NO_CHANNELS, Cement, Injection, Medium, advance
 from game.simulation.cement.rheology import FROZEN_PA_S
+from game.training.cement_cases import fluid
 
-PLAIN = Injection((0.0, 0.0, 0.0), (0.0, 0.0, 1.0), 2.39, 125.0, 0.002, 150.0, 3.2, 0.05)
+PLAIN = Injection((0.0, 0.0, 0.0), (0.0, 0.0, 1.0), 2.39, 125.0, 0.002, 3.2, 0.05, fluid(150.0))
 
 
 def rubble(seed: int, size: int = 14) -> Medium:
@@ -68,7 +69,7 @@ def test_volume_is_kept_whatever_is_asked(
 ) -> None:
     medium, cement = rubble(seed), EMPTY
     for tip in tips:
-        asked = Injection(tip, (0.0, 0.0, 1.0), bore, 125.0, ml, viscosity, limit, seconds)
+        asked = Injection(tip, (0.0, 0.0, 1.0), bore, 125.0, ml, limit, seconds, fluid(viscosity))
         after = advance(medium, NO_CHANNELS, cement, asked)
         check(cement, after, asked)
         cement = after
@@ -95,7 +96,7 @@ def test_a_full_closed_box_refuses_the_rest() -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        replace(PLAIN, viscosity=FROZEN_PA_S),
+        replace(PLAIN, product=fluid(FROZEN_PA_S)),
         replace(PLAIN, tip=(1000.0, 0.0, 0.0)),
         replace(PLAIN, limit_mpa=0.0),
     ],
@@ -109,8 +110,8 @@ def test_what_cannot_flow_is_refused_whole(asked: Injection) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("ml", -0.1), ("ml", nan), ("ml", inf), ("limit_mpa", -1.0), ("viscosity", 0.0),
-        ("viscosity", nan), ("bore", 0.0), ("length", -1.0), ("seconds", 0.0),
+        ("ml", -0.1), ("ml", nan), ("ml", inf), ("limit_mpa", -1.0), ("age_s", -1.0),
+        ("celsius", nan), ("compliance", -1.0), ("bore", 0.0), ("length", -1.0), ("seconds", 0.0),
         ("tip", (nan, 0.0, 0.0)),
     ],
 )  # fmt: skip
@@ -146,6 +147,8 @@ def test_same_request_same_bits_and_arguments_untouched() -> None:
 
 def test_thicker_cement_needs_more_pressure_and_releases_none() -> None:
     thin = advance(rubble(2), NO_CHANNELS, EMPTY, replace(PLAIN, limit_mpa=1e6))
-    thick = advance(rubble(2), NO_CHANNELS, EMPTY, replace(PLAIN, limit_mpa=1e6, viscosity=300.0))
+    thick = advance(
+        rubble(2), NO_CHANNELS, EMPTY, replace(PLAIN, limit_mpa=1e6, product=fluid(300.0))
+    )
     assert thick.total_mpa == pytest.approx(2 * thin.total_mpa)
     assert thick.ml.tobytes() == thin.ml.tobytes()

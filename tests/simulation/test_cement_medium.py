@@ -20,6 +20,7 @@ from game.simulation.cement.medium import (
     conduit,
     crossed,
 )
+from game.training.cement_cases import fluid
 
 H, RADIUS, SIDE = 0.75, 7.3, 33
 GRID = Grid((-12.0, -12.0, -12.0), H, (SIDE, SIDE, SIDE))
@@ -65,7 +66,7 @@ def ball(hounsfield: int = 50, fracture: Fracture | None = None) -> Patient:
 def injected(medium: Medium, ml: float, tip: tuple[float, float, float] = (0, 0, 0)) -> Cement:
     cement = EMPTY
     for _ in range(round(ml / 0.005)):
-        asked = Injection(tip, (0.0, 0.0, 1.0), 2.39, 125.0, 0.005, 100.0, 3.2, 0.25)
+        asked = Injection(tip, (0.0, 0.0, 1.0), 2.39, 125.0, 0.005, 3.2, 0.25, fluid())
         cement = advance(medium, NO_CHANNELS, cement, asked)
     return cement
 

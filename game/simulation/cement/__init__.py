@@ -1,7 +1,7 @@
 """Cement in bone: what it flows through (`Medium` and the `Channels` that cannulas leave in it),
-where it is (`Cement`), and how it moves (`advance`).
+where it is (`Cement`), what it is (`Product`), and how it moves (`advance`).
 
-`advance` is pure and deterministic; it keeps volume to rounding: delivered = sum over voxels.
+`advance` is pure and deterministic; it keeps volume to rounding: delivered = sum over cells.
 """
 
 from game.simulation.cement.body import EMPTY, Cement, Injection

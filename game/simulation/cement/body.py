@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from game.geometry.grid import Point
 from game.patient.patient import Region
 from game.simulation.cement.exits import Exit
+from game.simulation.cement.rheology import BODY_C, Product
 
-BODY_C = 37.0
+LEDGER = max(Region) + 1, max(Exit) + 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,13 +24,15 @@ class Cement:
     `voxels` (k,) are flat indices into the patient's bone grid, those from the grid's size on nodes
     of the medium's veins; `ml` (k,) the cement in each; `age_s` (k,) its effective age (the seconds
     at 25 C that would have cured it as far) and `celsius` (k,) its temperature, both as they were
-    at `time_s`; `exit` (k,) its `Exit`; `potential` (k,) the pressure over viscosity and flow
-    during the last advance, 1/mm3, 0 at the front. Arrays left empty read as age 0, body heat, no
-    exit and no pressure.
+    at `time_s`; `exit` (k,) its `Exit`; `pa_s` (k,) its viscosity during the last advance, infinite
+    once gelled; `potential` (k,) its pressure then over the flow, Pa s/mm3, 0 at the front.
+    Arrays left empty read as age 0, body heat, no exit and no pressure.
 
     `delivered_ml` is what left the tips: sum(ml) to rounding. `refused_ml` is what of the last
     request the pressure limit kept back. `front_mpa` is the pressure at the tip in bone during the
-    last advance, `total_mpa` with the loss in the cannula's bore. `by_region_ml` is the ledger."""
+    last advance, `total_mpa` with the loss in the cannula's bore, `flow_mm3_s` the flow.
+    `by_region_ml` is the ledger, `ledger_ml` (regions, exits) the same by exit too. `moved_ml` went
+    in since age and temperature were last carried along with the flow."""
 
     voxels: NDArray[np.int64]
     ml: NDArray[np.float64]
@@ -41,8 +44,12 @@ class Cement:
     age_s: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     celsius: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     exit: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
+    pa_s: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     potential: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     time_s: float = 0.0
+    flow_mm3_s: float = 0.0
+    moved_ml: float = 0.0
+    ledger_ml: NDArray[np.float64] = field(default_factory=lambda: np.zeros(LEDGER))
 
     def __post_init__(self) -> None:
         rows = len(self.voxels)
@@ -50,6 +57,7 @@ class Cement:
             "age_s": np.zeros(rows),
             "celsius": np.full(rows, BODY_C),
             "exit": np.full(rows, Exit.NONE, np.uint8),
+            "pa_s": np.zeros(rows),
             "potential": np.zeros(rows),
         }
         for name, values in blank.items():
@@ -57,6 +65,11 @@ class Cement:
                 object.__setattr__(self, name, values)
             elif len(getattr(self, name)) != rows:
                 raise ValueError(f"cement has {rows} voxels and {len(getattr(self, name))} {name}")
+
+    @property
+    def mpa(self) -> NDArray[np.float64]:
+        """The pressure (k,) in each cell during the last advance, MPa."""
+        return 1.0e-6 * self.flow_mm3_s * self.potential
 
     @property
     def filled_ml(self) -> float:
@@ -75,23 +88,23 @@ EMPTY = Cement(np.empty(0, np.int64), np.empty(0, np.float64))
 
 @dataclass(frozen=True)
 class Injection:
-    """One 50 ms request: `ml` offered at `tip` (LPS mm) through a cannula of bore and length mm,
-    at `viscosity` Pa s and no more than `limit_mpa` at the plunger.
+    """One 50 ms request: `ml` stand behind the plunger of a cannula of bore and length mm whose
+    mouth is at `tip` (LPS mm), pressed with no more than `limit_mpa`.
 
     `compliance` mL/MPa: 0 prescribes the flow ml / seconds; above 0 what stands behind the plunger
-    is a spring, whose pressure is what remains / compliance. `age_s` and `celsius` are the
-    effective age and the temperature of what leaves the bore, `time_s` the case's clock as the
-    request begins."""
+    is a spring, whose pressure is what remains / compliance. `product` is the cement, `age_s` and
+    `celsius` the effective age and the temperature of what leaves the bore, `time_s` the case's
+    clock as the request begins."""
 
     tip: Point
     direction: Point
     bore: float
     length: float
     ml: float
-    viscosity: float
     limit_mpa: float
     seconds: float
-    compliance: float = 0.0
+    product: Product
     age_s: float = 0.0
     celsius: float = BODY_C
+    compliance: float = 0.0
     time_s: float = 0.0

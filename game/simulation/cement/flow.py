@@ -1,96 +1,137 @@
-"""Cement pushed through bone: Darcy flow on the filled voxels, the front at zero pressure.
+"""Cement pushed through bone: Darcy flow on the filled cells, the front at zero pressure.
 
-A filled voxel conducts; one that is filling is the front, met at (0.5 + fill) voxels from the last
+A filled cell conducts; one that is filling is the front, met at (0.5 + fill) voxels from the last
 full centre, where the pressure is 0 (the marrow's own resistance is left out: one fluid). Flow
-between voxels is h K dp / mu with the harmonic mean K. All is linear in flow and viscosity: one
-solve for the potential p / (mu Q) gives the bone's resistance, and with the cannula's
-8 L / (pi r^4) the flow that the pressure limit allows. Each substep ends when a voxel fills.
+between cells is dp over the sum of both half cells' mu / (K h): every cell has its own viscosity,
+by its age and temperature, which go with the flow, and by its shear rate at the flow before
+(lagged Picard); gelled cells are plugs. One solve for p / Q gives the bone's resistance, and with
+the bore's law the flow that the plunger makes. Each substep ends before a cell would overflow by
+more than a tenth.
 
 Volume is kept to rounding: what is poured is shared out by the fluxes at the front, normalised, so
 an unfinished solve moves cement a little but neither makes nor loses any. The grid's edge is
-closed.
+closed. The network of the last cement is kept and goes on where it was; rebuilt it is the same.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from dataclasses import replace
-from math import isfinite, pi
+from dataclasses import dataclass, field, replace
+from math import isfinite
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from game.geometry.grid import Point
 from game.patient.patient import Region
 from game.simulation.cement.body import Cement, Injection
+from game.simulation.cement.bone import Bone, bone_of
 from game.simulation.cement.channels import Channels
-from game.simulation.cement.exits import Exit
+from game.simulation.cement.injection import REFRESH_S, inject, ready, rebuilt, settled
 from game.simulation.cement.medium import Medium
-from game.simulation.cement.network import CELLS, ROWS, Network, inject, network
-from game.simulation.cement.rheology import FROZEN_PA_S
+from game.simulation.cement.network import (
+    AGE,
+    CELSIUS,
+    EXIT,
+    ML,
+    PA_S,
+    POTENTIAL,
+    PROMOTIONS,
+    ROWS,
+    VOXEL,
+    Network,
+    network,
+)
+from game.simulation.cement.rheology import rate
+from game.simulation.cement.solving import SMALL
 
+MOUTH = 4096  # voxels under a bore, at most
+LEAST_ROWS = 65536  # that arrays are made for; pages are touched as used
 TIGHT = 1.0e-3  # mouth voxels this much tighter than the loosest get no flow: a project choice
 
-_kept = threading.local()
+
+@dataclass(eq=False)
+class _Kept:
+    """What one thread keeps of its last call: it goes on from there where the values are the same
+    objects, and starts anew where they are not."""
+
+    medium: Medium
+    channels: Channels
+    bone: Bone
+    net: Network
+    cement: Cement | None = None
+    opening: tuple[Point, float] | None = None
+    mouth: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+
+
+_threads = threading.local()
 
 
 def advance(medium: Medium, channels: Channels, cement: Cement, injection: Injection) -> Cement:
     """The cement after one request: a new value; the arguments are not touched.
 
-    delivered + refused = requested. Refused is what the pressure limit kept back within
-    `injection.seconds`; all of it where the cement has gelled, where the tip lies beyond the grid
-    or where nothing leads away from it; and what is beyond 256 substeps or 4096 newly filled voxels
-    of one call. A tip outside bone fills what it lies in. Raises ValueError for a request that is
-    not physical. Poiseuille: total = 8 mu L Q / (pi r^4) + front.
+    delivered + refused = requested. Refused is what the pressure did not move within
+    `injection.seconds`; all of it where the cement in the bore has gelled, where the tip lies
+    beyond the grid or where nothing leads away from it; and what is beyond 256 substeps or 4096
+    newly filled cells of one call. A tip outside bone fills what it lies in. Raises ValueError for
+    a request that is not physical.
     """
     _check(injection)
-    mouth, share = _mouth(medium, injection)
-    if injection.ml == 0 or injection.viscosity >= FROZEN_PA_S or len(mouth) == 0:
+    if injection.ml == 0 or injection.age_s >= injection.product.gel_age_s:
         return _refused(cement, injection)
-    bore = 8.0 * injection.length / (pi * (injection.bore / 2.0) ** 4)
-    most = injection.limit_mpa * 1.0e6 / injection.viscosity
-    net = network(_scratch(medium.porosity.size), len(cement.voxels), len(mouth))
-    poured, flow, resistance = inject(
-        net, medium.permeability.reshape(-1, 3), medium.porosity.reshape(-1), medium.grid.shape,
-        medium.grid.spacing, (cement.voxels, cement.ml, cement.potential), mouth, share,
-        (injection.ml, injection.seconds, bore, most),
+    kept = _kept_for(medium, channels, len(cement.voxels))
+    net, bone, law = kept.net, kept.bone, injection.product.law
+    opening = injection.tip, injection.bore
+    moved_to = kept.opening != opening
+    mouth = _mouth(medium, channels, injection) if moved_to else kept.mouth
+    if len(mouth) == 0:
+        return _refused(cement, injection)
+    fresh = kept.cement is not cement or moved_to
+    kept.cement = None  # until it is whole again
+    time_s, elapsed, arriving = _clock(cement, injection)
+    if fresh:
+        values = np.array([cement.ml, cement.age_s, cement.celsius, cement.pa_s, cement.potential])
+        rebuilt(net, bone, law, (cement.voxels, values, cement.exit), mouth, arriving)
+        _enter(net, medium, cement)
+    rows = net.slot[mouth].astype(np.int64)
+    ready(net, bone, law, rows, fresh, elapsed, cement.flow_mm3_s)
+    poured, flow, resistance, mpa, _ = inject(
+        net, bone, law, rows, (injection.bore / 2.0, injection.length),
+        (injection.ml, injection.seconds, injection.limit_mpa, injection.compliance),
+        arriving, cement.flow_mm3_s,
     )  # fmt: skip
-    fresh, potential = _reached(cement, net)
-    voxels = np.append(cement.voxels, net.voxel[fresh])
-    ml = np.append(net.ml[: len(cement.voxels)], net.ml[fresh])
-    mpa = 1.0e-6 * injection.viscosity * flow
-    return Cement(
-        voxels=voxels,
-        ml=ml,
-        delivered_ml=cement.delivered_ml + poured,
-        refused_ml=injection.ml - poured,
-        front_mpa=mpa * resistance,
-        total_mpa=mpa * (resistance + bore),
-        by_region_ml=_ledger(medium, voxels, ml),
-        age_s=np.append(cement.age_s, np.full(len(fresh), injection.age_s)),
-        celsius=np.append(cement.celsius, np.full(len(fresh), injection.celsius)),
-        exit=np.append(cement.exit, np.full(len(fresh), Exit.NONE, np.uint8)),
-        potential=potential,
-        time_s=injection.time_s + injection.seconds,
-    )
+    filled, moved = settled(net, rows, cement.moved_ml + poured, arriving)
+    after = _body(net, filled, cement, injection, poured)
+    after = replace(
+        after, front_mpa=1.0e-6 * flow * resistance, total_mpa=mpa, flow_mm3_s=flow,
+        moved_ml=moved, time_s=time_s,
+    )  # fmt: skip
+    if poured == 0.0:
+        after = _refused(after, injection)
+    kept.mouth, kept.opening = mouth, opening
+    if len(after.voxels) == filled + int(net.counts[ROWS]):  # every row holds cement
+        kept.cement = after
+    return after
 
 
 def _check(injection: Injection) -> None:
-    for name in ("bore", "length", "viscosity", "seconds"):
+    for name in ("bore", "length", "seconds"):
         value = getattr(injection, name)
         if not (isfinite(value) and value > 0):
             raise ValueError(f"injection {name} is {value}; it must be above 0")
-    for name in ("ml", "limit_mpa"):
+    for name in ("ml", "limit_mpa", "compliance", "age_s", "time_s"):
         value = getattr(injection, name)
         if not (isfinite(value) and value >= 0):
             raise ValueError(f"injection {name} is {value}; it must be 0 or more")
+    if not (isfinite(injection.celsius) and 0 <= injection.celsius <= 80):
+        raise ValueError(f"injection celsius is {injection.celsius}; it must lie in 0 to 80")
     if not all(map(isfinite, injection.tip)):
         raise ValueError(f"injection tip is {injection.tip}; it must be three numbers")
 
 
-def _mouth(medium: Medium, injection: Injection) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The voxels that the bore opens into, and each one's share of the flow, by permeability.
+def _mouth(medium: Medium, channels: Channels, injection: Injection) -> NDArray[np.int64]:
+    """The voxels that the bore opens into, as flat indices.
 
     They are those with their centre within the bore's radius of the tip, or the one that holds it;
     none where the tip is beyond the grid or everything about it is closed."""
@@ -98,48 +139,99 @@ def _mouth(medium: Medium, injection: Injection) -> tuple[NDArray[np.int64], NDA
     at = (np.asarray(injection.tip) - grid.origin) / grid.spacing
     nearest = np.rint(at)
     if np.any(nearest < 0) or np.any(nearest >= grid.shape):
-        return np.empty(0, np.int64), np.empty(0)
+        return np.empty(0, np.int64)
     reach = np.arange(-int(radius / grid.spacing) - 1, int(radius / grid.spacing) + 2)
     cells = nearest + np.stack(np.meshgrid(reach, reach, reach, indexing="ij"), -1).reshape(-1, 3)
     near = ((cells - at) ** 2).sum(axis=1) <= (radius / grid.spacing) ** 2
     near |= np.all(cells == nearest, axis=1)
     near &= np.all((cells >= 0) & (cells < grid.shape), axis=1)
     index = cells[near].astype(np.int64)
-    open_to = medium.permeability[tuple(index.T)].astype(float).mean(axis=1)
-    used = (open_to > 0) & (open_to >= TIGHT * open_to.max())
-    flat = np.ravel_multi_index(tuple(index[used].T), grid.shape).astype(np.int64)
-    return flat, open_to[used] / open_to[used].sum()
+    flat = np.ravel_multi_index(tuple(index.T), grid.shape).astype(np.int64)
+    open_to = medium.permeability.reshape(-1, 3)[flat].astype(float).mean(axis=1)
+    _, here, there = np.intersect1d(flat, channels.voxels, return_indices=True)
+    open_to[here] = channels.permeability[there].mean(axis=1)
+    return flat[(open_to > 0) & (open_to >= TIGHT * open_to.max())]
 
 
-def _scratch(size: int) -> NDArray[np.int32]:
-    """A map of voxels to cells, -1 everywhere, kept by each thread for each size of grid."""
-    maps: dict[int, NDArray[np.int32]] = _kept.__dict__.setdefault("maps", {})
-    if size not in maps:
-        maps[size] = np.full(size, -1, np.int32)
-    return maps[size]
+def _clock(cement: Cement, injection: Injection) -> tuple[float, float, tuple[float, float]]:
+    """When the cells' ages will have been brought up to date, by how many seconds that is, and
+    what arrives (age, temperature), its age as at that time."""
+    now = injection.time_s
+    if len(cement.voxels) == 0:
+        return now, 0.0, (injection.age_s, injection.celsius)
+    elapsed = max(0.0, now - cement.time_s)
+    if elapsed >= REFRESH_S or len(cement.voxels) <= SMALL:
+        return max(now, cement.time_s), elapsed, (injection.age_s, injection.celsius)
+    younger = max(0.0, injection.age_s - elapsed * rate(injection.celsius))
+    return cement.time_s, 0.0, (younger, injection.celsius)
+
+
+def _kept_for(medium: Medium, channels: Channels, cells: int) -> _Kept:
+    """This thread's arrays for a medium, with room for `cells` and all that a call can add."""
+    rows = cells + MOUTH + PROMOTIONS
+    kept: _Kept | None = getattr(_threads, "kept", None)
+    nodes = 0 if medium.veins is None else len(medium.veins.before)
+    if kept is None or kept.medium is not medium:
+        over = np.full(medium.porosity.size, -1, np.int32)
+        over[channels.voxels] = np.arange(len(channels.voxels))
+        net = network(medium.porosity.size + nodes, max(LEAST_ROWS, 2 * rows))
+        kept = _Kept(medium, channels, bone_of(medium, channels, over), net)
+    elif kept.channels is not channels:
+        over = kept.bone.over
+        over[kept.channels.voxels] = -1
+        over[channels.voxels] = np.arange(len(channels.voxels))
+        kept = _Kept(medium, channels, bone_of(medium, channels, over), kept.net)
+    if len(kept.net.own) < rows:
+        net = network(medium.porosity.size + nodes, max(LEAST_ROWS, 2 * rows))
+        kept = _Kept(medium, channels, kept.bone, net)
+    _threads.kept = kept
+    return kept
 
 
 def _refused(cement: Cement, injection: Injection) -> Cement:
     """Nothing moves; pushing against it, the plunger meets all the pressure it may have."""
     stuck = injection.limit_mpa if injection.ml > 0 else 0.0
-    return replace(cement, refused_ml=injection.ml, front_mpa=0.0, total_mpa=stuck)
+    if injection.compliance > 0:
+        stuck = min(stuck, injection.ml / injection.compliance)
+    return replace(cement, refused_ml=injection.ml, front_mpa=0.0, total_mpa=stuck, flow_mm3_s=0.0)
 
 
-def _reached(cement: Cement, net: Network) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The cells that have come to hold cement, and the potential of all that do, these last."""
-    known, cells = len(cement.voxels), int(net.counts[CELLS])
-    fresh = known + np.flatnonzero(net.ml[known:cells] > 0)
-    potential = np.zeros(cells)
-    rows = net.cell_of[: net.counts[ROWS]]
-    potential[rows] = net.potential[: net.counts[ROWS]]
-    return fresh, np.append(potential[:known], potential[fresh])
+def _enter(net: Network, medium: Medium, cement: Cement) -> None:
+    """The ledger as the cement has it; from its cells where it has none."""
+    net.ledger[:] = cement.ledger_ml
+    if cement.ledger_ml.any() or len(cement.voxels) == 0:
+        return
+    where = medium.region.reshape(-1)
+    if medium.veins is not None:
+        where = np.concatenate([where, medium.veins.region])
+    np.add.at(net.ledger, (where[cement.voxels], cement.exit), cement.ml)
 
 
-def _ledger(
-    medium: Medium, voxels: NDArray[np.int64], ml: NDArray[np.float64]
-) -> Mapping[Region, float]:
-    codes = medium.region.reshape(-1)[voxels]
-    sums = np.bincount(codes, weights=ml, minlength=len(Region))
-    return MappingProxyType(
-        {Region(code): float(sums[code]) for code in np.flatnonzero(sums).tolist()}
+def _body(net: Network, filled: int, cement: Cement, injection: Injection, poured: float) -> Cement:
+    """The cement that the network holds."""
+    rows = int(net.counts[ROWS])
+    held = int(np.count_nonzero(net.state[ML, :rows] > 0))
+    label = [np.concatenate([net.label[n, :rows], net.front_label[:filled, n]]) for n in (0, 1)]
+    state = [
+        np.concatenate([net.state[n, :rows], net.front[:filled, n]])
+        for n in (ML, AGE, CELSIUS, PA_S, POTENTIAL)
+    ]
+    if held < rows:
+        some = state[0] > 0
+        label, state = [part[some] for part in label], [part[some] for part in state]
+    sums = net.ledger.sum(axis=1)
+    return Cement(
+        voxels=label[VOXEL],
+        ml=state[0],
+        delivered_ml=cement.delivered_ml + poured,
+        refused_ml=injection.ml - poured,
+        by_region_ml=MappingProxyType(
+            {Region(code): float(sums[code]) for code in np.flatnonzero(sums).tolist()}
+        ),
+        age_s=state[1],
+        celsius=state[2],
+        exit=label[EXIT].astype(np.uint8),
+        pa_s=state[3],
+        potential=state[4],
+        ledger_ml=net.ledger.copy(),
     )

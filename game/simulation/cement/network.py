@@ -1,8 +1,12 @@
-"""The filled voxels as a network of conductors: kernels, serial and in a fixed order.
+"""Cells that hold cement, as a network of conductors: its arrays, and how it grows.
 
-Cells are voxels that hold cement or touch it; rows are the cells that conduct (full, or under the
-cannula's mouth) and are joined to the mouth; faces lead from a row to a cell of the front. Unknown
-is each row's potential p / (mu Q), 1/mm3, so that all fluxes through the front add up to 1.
+Rows are the cells that conduct (full, or under the cannula's mouth), in the order in which they
+came to; the front are the cells that fill, in the order of the faces that lead to them; faces lead
+from a row to a cell of the front, ordered by row. So a network kept from the last call and one
+rebuilt from its `Cement` are the same, bit for bit.
+
+Two cells conduct 1 / (mu_a half_a + mu_b half_b): `half` is the resistance, 1/mm3, from a cell's
+middle to its face, h / 2 over K h^2 in bone, half a pipe's in a vein.
 """
 
 from __future__ import annotations
@@ -13,376 +17,353 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-FULL = 0.98  # fill at which a voxel conducts; the rest is topped up first, so no void stays
-SUBSTEPS = 256  # of one call; bounds its time under absurd requests
-PROMOTIONS = 4096  # voxels newly filled in one call, likewise
-TOLERANCE = 1.0e-4  # residual of the solve over its source
-ITERATIONS = 400  # of one solve
-CELLS, ROWS, HEAD, FACES = 0, 1, 2, 3  # what the counters count
+from game.simulation.cement.body import LEDGER
+from game.simulation.cement.bone import across, among, beyond, half, region_of, room_of, turned
+from game.simulation.cement.exits import PLACE_CODES, first_touch
+from game.simulation.cement.rheology import apparent_viscosity
+
+FULL = 1.0 - 1.0e-9  # fill at which a cell conducts: rounding apart, all of it
+PROMOTIONS = 4096  # rows that one call may add; bounds its time under absurd requests
+FACES_EACH = 7  # six and a vein's, or a vein node's own
+ROWS, FRONT, FACES = 0, 1, 2  # what the counters count
+VOXEL, EXIT, REGION, LIVE = 0, 1, 2, 3  # whole-number columns of rows and front
+ML, ROOM, AGE, CELSIUS, PA_S, POTENTIAL = 0, 1, 2, 3, 4, 5  # real ones
 
 
 class Network(NamedTuple):
-    """Working arrays of one call: by cell `voxel`, `ml`, `room` (mL it can hold), `guess`, `rate`,
-    `row_of` (-1 none); by row `cell_of`, six neighbours `joined` and conductances `gain` (mm3),
-    `own` and `diagonal` (their sum, without and with the front), solver vectors; by face `row`,
-    `cell`, `near` and `far` (series resistances, 1/mm2), `least` (fill) and `face` (mm3)."""
+    """`slot` (cells,) holds a row, -2 - place in the front, or -1.
+
+    By row: `label` (voxel, exit, region, whether joined to the mouth) and `state` (mL, room in mL,
+    age, temperature, viscosity, potential in Pa s/mm3); its neighbours `joined`, by which face of
+    theirs (`turn`), `half` and conductance `gain`, mm3/(Pa s); `own` and `diagonal`, the sums
+    without and with the front; solver vectors. By place of the front the same label and state, and
+    `inflow`. By face `ends` (row, place, face) and `path` (near half, far half, far rest, least
+    fill), conductance `face` and `flux`. `ledger` is mL by (region, exit)."""
 
     slot: NDArray[np.int32]
     counts: NDArray[np.int64]
-    voxel: NDArray[np.int64]
-    ml: NDArray[np.float64]
-    room: NDArray[np.float64]
-    guess: NDArray[np.float64]
-    rate: NDArray[np.float64]
-    row_of: NDArray[np.int32]
-    cell_of: NDArray[np.int32]
+    label: NDArray[np.int64]
+    state: NDArray[np.float64]
     joined: NDArray[np.int32]
+    turn: NDArray[np.uint8]
+    half: NDArray[np.float64]
     gain: NDArray[np.float64]
     own: NDArray[np.float64]
     diagonal: NDArray[np.float64]
-    potential: NDArray[np.float64]
+    x: NDArray[np.float64]
     residual: NDArray[np.float64]
     search: NDArray[np.float64]
     image: NDArray[np.float64]
-    row: NDArray[np.int32]
-    cell: NDArray[np.int32]
-    near: NDArray[np.float64]
-    far: NDArray[np.float64]
-    least: NDArray[np.float64]
+    extra: NDArray[np.float64]
+    speed: NDArray[np.float64]
+    queue: NDArray[np.int64]
+    front_label: NDArray[np.int64]
+    front: NDArray[np.float64]
+    inflow: NDArray[np.float64]
+    ends: NDArray[np.int64]
+    path: NDArray[np.float64]
     face: NDArray[np.float64]
+    flux: NDArray[np.float64]
+    ledger: NDArray[np.float64]
 
 
-def network(slot: NDArray[np.int32], filled: int, mouth: int) -> Network:
-    """Room for `filled` known voxels and all that one call can add; pages are touched as used.
-
-    `slot` (voxels of the grid,) is -1 everywhere, and is again after `inject`."""
-    rows = filled + mouth + PROMOTIONS
-    cells, faces = filled + mouth + 6 * rows, 6 * rows
+def network(cells: int, rows: int) -> Network:
+    """Arrays for a grid of `cells` voxels and vein nodes and for `rows` rows."""
+    faces = FACES_EACH * rows
     return Network(
-        slot=slot,
-        counts=np.zeros(4, np.int64),
-        voxel=np.empty(cells, np.int64),
-        ml=np.empty(cells),
-        room=np.empty(cells),
-        guess=np.empty(cells),
-        rate=np.empty(cells),
-        row_of=np.empty(cells, np.int32),
-        cell_of=np.empty(rows, np.int32),
-        joined=np.empty((rows, 6), np.int32),
-        gain=np.empty((rows, 6)),
+        slot=np.full(cells, -1, np.int32),
+        counts=np.zeros(3, np.int64),
+        label=np.empty((4, rows), np.int64),
+        state=np.empty((6, rows)),
+        joined=np.empty((rows, FACES_EACH), np.int32),
+        turn=np.empty((rows, FACES_EACH), np.uint8),
+        half=np.empty((rows, FACES_EACH)),
+        gain=np.empty((rows, FACES_EACH)),
         own=np.empty(rows),
         diagonal=np.empty(rows),
-        potential=np.empty(rows),
+        x=np.empty(rows),
         residual=np.empty(rows),
         search=np.empty(rows),
         image=np.empty(rows),
-        row=np.empty(faces, np.int32),
-        cell=np.empty(faces, np.int32),
-        near=np.empty(faces),
-        far=np.empty(faces),
-        least=np.empty(faces),
+        extra=np.empty(rows),
+        speed=np.empty((rows, 3)),
+        queue=np.empty(rows, np.int64),
+        front_label=np.empty((faces, 4), np.int64),
+        front=np.empty((faces, 6)),
+        inflow=np.empty(faces),
+        ends=np.empty((faces, 3), np.int64),
+        path=np.empty((faces, 4)),
         face=np.empty(faces),
+        flux=np.empty(faces),
+        ledger=np.zeros(LEDGER),
     )
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def inject(net, permeability, porosity, shape, h, known, mouth, share, offer):  # type: ignore[no-untyped-def]
-    """Pour `offer` = (mL, s, bore 8 L / (pi r^4) 1/mm3, limit / mu 1/s) in at `mouth` voxels.
+def cleared(net):  # type: ignore[no-untyped-def]
+    """Forget all cells."""
+    for r in range(net.counts[ROWS]):
+        net.slot[net.label[VOXEL, r]] = -1
+    for q in range(net.counts[FRONT]):
+        if net.front_label[q, LIVE]:
+            net.slot[net.front_label[q, VOXEL]] = -1
+    net.counts[:] = 0
 
-    `known` = (voxels, ml, potential) of the cement so far. Returns the mL poured, the last flow
-    mm3/s and the last resistance of the bone 1/mm3; the cells stay in `net`."""
-    volume = h * h * h / 1000.0
-    _load(net, porosity, volume, known)
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def load(net, bone, law, voxels, known, exits, mouth):  # type: ignore[no-untyped-def]
+    """The network of a cement: `known` (5, k) is its mL, age, temperature, viscosity and potential.
+    Cells under the mouth are rows, however little they hold."""
     for m in range(len(mouth)):
-        _enlist(net, _cell(net, porosity, volume, mouth[m]))
-    ml, seconds, bore, most = offer
-    command = 1000.0 * ml / seconds
-    poured, flow, resistance = 0.0, 0.0, 0.0
-    for _ in range(SUBSTEPS):
-        _expand(net, permeability, porosity, shape, h, volume)
-        if net.counts[ROWS] > len(known[0]) + PROMOTIONS or _front(net, h) <= 0.0:
-            break
-        resistance = _solve(net, share)
-        flow = min(command, most / (bore + resistance))
-        left = ml - poured
-        wanted = min(left, flow * seconds / 1000.0)
-        last = wanted > left * (1.0 - 1e-9)
-        amount = _pour(net, left if last else wanted)
-        poured += amount
-        if amount >= wanted:
-            poured = ml if last and amount == left else poured
-            break
-        seconds -= 1000.0 * amount / flow
-    for c in range(net.counts[CELLS]):
-        net.slot[net.voxel[c]] = -1
-    return poured, flow, resistance
+        net.slot[mouth[m]] = -2
+    for n in range(len(voxels)):
+        v = voxels[n]
+        room = room_of(bone, v)
+        if known[0, n] >= FULL * room or net.slot[v] == -2:
+            r = added_row(net, v, exits[n], region_of(bone, v), room)
+            held = net.state[:, r]
+        else:
+            q = added_front(net, bone, v)
+            net.front_label[q, EXIT] = exits[n]
+            held = net.front[q]
+        held[ML], held[AGE], held[CELSIUS] = known[0, n], known[1, n], known[2, n]
+        held[PA_S], held[POTENTIAL] = known[3, n], known[4, n]
+        if held[PA_S] <= 0.0:
+            held[PA_S] = apparent_viscosity(law, held[AGE], 0.0)
+    for m in range(len(mouth)):
+        if net.slot[mouth[m]] == -2:
+            net.slot[mouth[m]] = -1
+    for r in range(net.counts[ROWS]):
+        net.x[r] = net.state[POTENTIAL, r]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _load(net, porosity, volume, known):  # type: ignore[no-untyped-def]
-    voxel, room, row_of, slot = net.voxel, net.room, net.row_of, net.slot
-    voxels, ml, potential = known
-    k = len(voxels)
-    net.counts[CELLS] = k
-    net.ml[:k] = ml
-    net.guess[:k] = potential
-    for c in range(k):
-        v = voxels[c]
-        slot[v] = c
-        voxel[c] = v
-        room[c] = porosity[v] * volume
-        row_of[c] = -1
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _cell(net, porosity, volume, v):  # type: ignore[no-untyped-def]
-    """The cell of a voxel, a fresh empty one where there was none."""
-    c = net.slot[v]
-    if c < 0:
-        c = net.counts[CELLS]
-        net.counts[CELLS] = c + 1
-        net.slot[v] = c
-        net.voxel[c] = v
-        net.ml[c] = 0.0
-        net.room[c] = porosity[v] * volume
-        net.guess[c] = 0.0
-        net.row_of[c] = -1
-    return c
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _enlist(net, c):  # type: ignore[no-untyped-def]
-    """Make a cell conduct; its neighbours are looked up by `_expand`."""
+def added_row(net, v, exit, region, room):  # type: ignore[no-untyped-def]
+    """A new row of cell v, joined to nothing yet; its state but for room is left open."""
     r = net.counts[ROWS]
     net.counts[ROWS] = r + 1
-    net.row_of[c] = r
-    net.cell_of[r] = c
-    net.potential[r] = net.guess[c]
+    net.slot[v] = r
+    net.label[VOXEL, r], net.label[EXIT, r] = v, exit
+    net.label[REGION, r], net.label[LIVE, r] = region, 0
+    net.state[ROOM, r] = room
+    net.joined[r, :] = 0
+    net.turn[r, :] = 0
+    net.half[r, :] = np.inf
+    net.gain[r, :] = 0.0
+    net.own[r] = 0.0
+    return r
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _expand(net, permeability, porosity, shape, h, volume):  # type: ignore[no-untyped-def]
-    """Look up the neighbours of rows not yet looked at; full ones become rows in their turn."""
-    first = net.counts[HEAD]
-    rows, row_of, cell_of = net.counts[ROWS], net.row_of, net.cell_of
-    slot, ml, room, beside, k = net.slot, net.ml, net.room, net.joined, permeability
-    head = first
-    while head < rows:
-        v = net.voxel[cell_of[head]]
-        z, y, x = v % shape[2], v // shape[2] % shape[1], v // (shape[1] * shape[2])
-        for f in range(6):
-            w = _beyond(v, x, y, z, f, shape)
-            c = np.int64(slot[w]) if w >= 0 else -1
-            if w >= 0 and c < 0:
-                c = _cell(net, porosity, volume, w)
-            if (
-                w >= 0
-                and row_of[c] < 0
-                and ml[c] >= FULL * room[c]
-                and k[v, f // 2] * k[w, f // 2] > 0
-            ):
-                row_of[c] = rows
-                cell_of[rows] = c
-                rows += 1
-            beside[head, f] = c
-        head += 1
-    net.counts[HEAD], net.counts[ROWS] = head, rows
-    _wire(net, permeability, h, first)
+def added_front(net, bone, v):  # type: ignore[no-untyped-def]
+    """A new, empty place of the front for cell v."""
+    q = net.counts[FRONT]
+    net.counts[FRONT] = q + 1
+    net.slot[v] = -2 - q
+    net.front_label[q, VOXEL], net.front_label[q, EXIT] = v, 0
+    net.front_label[q, REGION], net.front_label[q, LIVE] = region_of(bone, v), 1
+    net.front[q] = 0.0
+    net.front[q, ROOM] = room_of(bone, v)
+    return q
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _beyond(v, x, y, z, f, shape):  # type: ignore[no-untyped-def]
-    """The voxel across face f (-x, +x, -y, +y, -z, +z) of voxel v; -1 beyond the grid."""
-    if f == 0:
-        return v - shape[1] * shape[2] if x > 0 else -1
-    if f == 1:
-        return v + shape[1] * shape[2] if x < shape[0] - 1 else -1
-    if f == 2:
-        return v - shape[2] if y > 0 else -1
-    if f == 3:
-        return v + shape[2] if y < shape[1] - 1 else -1
-    if f == 4:
-        return v - 1 if z > 0 else -1
-    return v + 1 if z < shape[2] - 1 else -1
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _wire(net, permeability, h, first):  # type: ignore[no-untyped-def]
-    """Conductances of the rows from `first` on: between rows, or to the front as new faces."""
-    voxel, row_of, cell_of = net.voxel, net.row_of, net.cell_of
-    joined, gains, own, potential = net.joined, net.gain, net.own, net.potential
-    row, cell, near, far, least = net.row, net.cell, net.near, net.far, net.least
-    n = net.counts[FACES]
-    for r in range(first, net.counts[ROWS]):
-        v = voxel[cell_of[r]]
-        potential[r] = net.guess[cell_of[r]]
-        own[r] = 0.0
-        for f in range(6):
-            c = joined[r, f]
-            joined[r, f] = 0
-            gains[r, f] = 0.0
-            if c < 0:
-                continue
-            here, there = float(permeability[v, f // 2]), float(permeability[voxel[c], f // 2])
-            if here <= 0.0 or there <= 0.0:
-                continue
-            o = row_of[c]
-            if o < 0:
-                row[n], cell[n], near[n], far[n] = r, c, 0.5 / here, 1.0 / there
-                least[n] = max(0.0, 0.5 * (1.0 - there / here))
-                n += 1
-                continue
-            gain = 2.0 * h * here * there / (here + there)
-            joined[r, f] = o
-            gains[r, f] = gain
-            own[r] += gain
-            if o < first:
-                joined[o, f ^ 1] = r
-                gains[o, f ^ 1] = gain
-                own[o] += gain
-    net.counts[FACES] = n
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _front(net, h):  # type: ignore[no-untyped-def]
-    """Conductances from rows to the front, mm3, on the diagonal; returns their sum. Faces whose
-    cell has become a row are dropped. A cell much tighter than its neighbour counts as half filled
-    at least, so that the first touch does not force cement into it."""
-    for r in range(net.counts[ROWS]):
-        net.diagonal[r] = net.own[r]
-    kept, total = 0, 0.0
-    for n in range(net.counts[FACES]):
-        c, r = net.cell[n], net.row[n]
-        if net.row_of[c] >= 0:
+def wire(net, bone, first, last):  # type: ignore[no-untyped-def]
+    """Join the rows from `first` to `last` to their neighbours: rows by conductances, the front by
+    faces."""
+    label, over, permeability, channel = net.label, bone.over, bone.permeability, bone.channel
+    size, shape, h = len(over), bone.shape, bone.h
+    for r in range(first, last):
+        v = label[VOXEL, r]
+        if v >= size or among(bone.roots, v):
+            for f in range(FACES_EACH):
+                w = beyond(bone, v, f)
+                if w >= 0:
+                    _join(net, bone, r, f, w, half(bone, v, f, w))
+            net.own[r] = net.gain[r].sum()
             continue
-        fill = max(net.ml[c] / net.room[c], net.least[n])
-        gain = h / (net.near[n] + fill * net.far[n])
-        net.row[kept], net.cell[kept], net.least[kept] = r, c, net.least[n]
-        net.near[kept], net.far[kept], net.face[kept] = net.near[n], net.far[n], gain
-        net.diagonal[r] += gain
-        total += gain
+        z, y, x = v % shape[2], v // shape[2] % shape[1], v // (shape[1] * shape[2])
+        place = over[v]
+        for f in range(6):
+            w = across(v, x, y, z, f, shape)
+            if w < 0:
+                continue
+            if place >= 0:
+                here = 0.5 / (channel[place, f // 2] * h)
+            else:
+                wide = bone.widening[over[w]] if over[w] >= 0 else 1.0
+                here = 0.5 / (permeability[v, f // 2] * h * wide)
+            i = net.slot[w]
+            if i < 0 or over[w] >= 0 or place >= 0:
+                _join(net, bone, r, f, w, here)
+                continue
+            there = 0.5 / (permeability[w, f // 2] * h)
+            gain = 1.0 / (net.state[PA_S, r] * here + net.state[PA_S, i] * there)
+            if gain > 0.0 or (here < np.inf and there < np.inf):
+                _tie(net.joined, net.turn, net.half, net.gain, r, f, i, f ^ 1, here, there, gain)
+                net.own[i] = net.gain[i].sum()
+        net.own[r] = net.gain[r].sum()
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _join(net, bone, r, f, w, here):  # type: ignore[no-untyped-def]
+    """Join row r by its face f to cell w, whatever that is."""
+    g = turned(bone, net.label[VOXEL, r], f, w)
+    there = half(bone, w, g, net.label[VOXEL, r])
+    if not (here < np.inf and there < np.inf):
+        return
+    i = net.slot[w]
+    if i == -1:
+        i = -2 - added_front(net, bone, w)
+    if i < -1:
+        _face(net, bone, r, -2 - i, f, here, there)
+        return
+    gain = 1.0 / (net.state[PA_S, r] * here + net.state[PA_S, i] * there)
+    _tie(net.joined, net.turn, net.half, net.gain, r, f, i, g, here, there, gain)
+    net.own[i] = net.gain[i].sum()
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _tie(joined, turn, half, gains, r, f, i, g, here, there, gain):  # type: ignore[no-untyped-def]
+    joined[r, f], turn[r, f], half[r, f], gains[r, f] = i, g, here, gain
+    joined[i, g], turn[i, g], half[i, g], gains[i, g] = r, f, there, gain
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _face(net, bone, r, q, f, here, there):  # type: ignore[no-untyped-def]
+    """A new face from row r to a place of the front. A cell much tighter than its neighbour counts
+    as partly filled from the first touch on, so that this does not force cement into it."""
+    n = net.counts[FACES]
+    net.counts[FACES] = n + 1
+    net.ends[n, 0], net.ends[n, 1], net.ends[n, 2] = r, q, f
+    rest = there
+    w = net.front_label[q, VOXEL]
+    if w < len(bone.over) and f < 6 and bone.over[w] < 0:
+        rest = 0.5 / (bone.permeability[w, f // 2] * bone.h)
+    net.path[n, 0], net.path[n, 1], net.path[n, 2] = here, there, rest
+    net.path[n, 3] = max(0.0, 0.5 * (1.0 - here / there))
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def converted(net, q):  # type: ignore[no-untyped-def]
+    """The place q of the front, now full, as a row; it is not wired yet."""
+    v = net.front_label[q, VOXEL]
+    r = added_row(net, v, net.front_label[q, EXIT], net.front_label[q, REGION], net.front[q, ROOM])
+    net.state[:, r] = net.front[q]
+    net.front_label[q, LIVE] = 0
+    net.label[LIVE, r] = 1
+    net.x[r] = 0.0
+    return r
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def flood(net, seeds):  # type: ignore[no-untyped-def]
+    """Mark the rows that conduct from `seeds` as live, all others as not."""
+    net.label[LIVE, : net.counts[ROWS]] = 0
+    for m in range(len(seeds)):
+        spread(net, seeds[m])
+    for r in range(net.counts[ROWS]):
+        if net.label[LIVE, r] == 0:
+            net.x[r] = 0.0
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def spread(net, seed):  # type: ignore[no-untyped-def]
+    """Make a row live, and all that conduct from it."""
+    if net.label[LIVE, seed] == 1:
+        return
+    net.label[LIVE, seed] = 1
+    net.queue[0] = seed
+    head, tail = 0, 1
+    while head < tail:
+        r = net.queue[head]
+        head += 1
+        for f in range(FACES_EACH):
+            o = net.joined[r, f]
+            if net.gain[r, f] > 0.0 and net.label[LIVE, o] == 0:
+                net.label[LIVE, o] = 1
+                net.queue[tail] = o
+                tail += 1
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def tidied(net):  # type: ignore[no-untyped-def]
+    """Order the front by the first face to each place: filling ones, those that no face leads to,
+    empty ones. Returns how many hold cement."""
+    drop_faces(net)
+    faces, places = net.counts[FACES], net.counts[FRONT]
+    order, held = _ordered(net.ends[:faces, 1], net.front[:places, ML], net.front_label[:, LIVE])
+    place = np.empty(places, np.int64)
+    for q in range(len(order)):
+        place[order[q]] = q
+    for n in range(faces):
+        net.ends[n, 1] = place[net.ends[n, 1]]
+    _permuted(net.front, order)
+    _permuted(net.front_label, order)
+    net.counts[FRONT] = len(order)
+    for q in range(len(order)):
+        net.slot[net.front_label[q, VOXEL]] = -2 - q
+    return held
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _ordered(ends, ml, live):  # type: ignore[no-untyped-def]
+    """The live places of the front in their order, and how many of them hold cement."""
+    order = np.empty(len(ml), np.int64)
+    seen = np.zeros(len(ml), np.bool_)
+    count = held = 0
+    for holding in (True, False):
+        for n in range(len(ends)):
+            q = ends[n]
+            if not seen[q] and (ml[q] > 0.0) == holding:
+                seen[q] = True
+                order[count] = q
+                count += 1
+        for q in range(len(ml)):
+            if live[q] == 1 and not seen[q] and (ml[q] > 0.0) == holding:
+                seen[q] = True
+                order[count] = q
+                count += 1
+        if holding:
+            held = count
+    return order[:count], held
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def drop_faces(net):  # type: ignore[no-untyped-def]
+    """Drop the faces whose place of the front has become a row."""
+    kept = 0
+    for n in range(net.counts[FACES]):
+        if net.front_label[net.ends[n, 1], LIVE] == 0:
+            continue
+        if kept < n:
+            for c in range(3):
+                net.ends[kept, c] = net.ends[n, c]
+            for c in range(4):
+                net.path[kept, c] = net.path[n, c]
         kept += 1
     net.counts[FACES] = kept
-    return total
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _solve(net, share):  # type: ignore[no-untyped-def]
-    """Potentials of the rows for a unit source, by conjugate gradients with Jacobi's
-    preconditioner from the last potential, shifted so that the front passes 1. Returns the
-    potential at the mouth."""
-    rows, x, res, d = net.counts[ROWS], net.potential, net.residual, net.search
-    _shift(net)
-    _apply(net, x, net.image)
-    rho, norm, goal = 0.0, 0.0, 0.0
-    for r in range(rows):
-        res[r] = (share[r] if r < len(share) else 0.0) - net.image[r]
-        d[r] = res[r] / net.diagonal[r]
-        rho += res[r] * d[r]
-        norm += res[r] * res[r]
-    for m in range(len(share)):
-        goal += TOLERANCE * TOLERANCE * share[m] * share[m]
-    for _ in range(ITERATIONS):
-        if norm <= goal:
-            break
-        norm, rho = _iterate(net, rho)
-    mouth = 0.0
-    for m in range(len(share)):
-        mouth += share[m] * x[m]
-    return mouth
+def _permuted(values, order):  # type: ignore[no-untyped-def]
+    """Put the rows of `values` in order, in place."""
+    first, count = 0, len(order)
+    while first < count and order[first] == first:
+        first += 1
+    old = values[: order[first:count].max() + 1].copy() if first < count else values[:0]
+    for q in range(first, count):
+        for c in range(values.shape[1]):
+            values[q, c] = old[order[q], c]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _iterate(net, rho):  # type: ignore[no-untyped-def]
-    rows, x, res, d = net.counts[ROWS], net.potential, net.residual, net.search
-    step = rho / _apply(net, d, net.image)
-    norm, fresh = 0.0, 0.0
-    for r in range(rows):
-        x[r] += step * d[r]
-        res[r] -= step * net.image[r]
-        norm += res[r] * res[r]
-        fresh += res[r] * res[r] / net.diagonal[r]
-    for r in range(rows):
-        d[r] = res[r] / net.diagonal[r] + fresh / rho * d[r]
-    return norm, fresh
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _shift(net):  # type: ignore[no-untyped-def]
-    """Add one constant to all potentials, so that the fluxes through the front add up to 1."""
-    through, total = 0.0, 0.0
-    for n in range(net.counts[FACES]):
-        through += net.face[n] * net.potential[net.row[n]]
-        total += net.face[n]
-    for r in range(net.counts[ROWS]):
-        net.potential[r] += (1.0 - through) / total
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _apply(net, x, out):  # type: ignore[no-untyped-def]
-    """out = A x; returns x . A x. Missing neighbours point to row 0 with no conductance."""
-    joined, gain = net.joined, net.gain
-    total = 0.0
-    for r in range(net.counts[ROWS]):
-        near = (
-            gain[r, 0] * x[joined[r, 0]] + gain[r, 1] * x[joined[r, 1]]
-            + gain[r, 2] * x[joined[r, 2]] + gain[r, 3] * x[joined[r, 3]]
-            + gain[r, 4] * x[joined[r, 4]] + gain[r, 5] * x[joined[r, 5]]
-        )  # fmt: skip
-        out[r] = net.diagonal[r] * x[r] - near
-        total += x[r] * out[r]
-    return total
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _pour(net, wanted):  # type: ignore[no-untyped-def]
-    """Share out at most `wanted` mL, until a cell of the front is full; returns the mL poured.
-
-    Rows that are not quite full are topped up first; full cells of the front become rows."""
-    passed = _rates(net)
-    gaps = 0.0
-    for r in range(net.counts[ROWS]):
-        gaps += max(0.0, net.room[net.cell_of[r]] - net.ml[net.cell_of[r]])
-    spare = np.inf
-    for n in range(net.counts[FACES]):
-        c = net.cell[n]
-        if net.rate[c] > 0.0:
-            spare = min(spare, max(0.0, net.room[c] - net.ml[c]) * passed / net.rate[c])
-    amount = min(wanted, gaps + spare)
-    rest = _top_up(net, amount)
-    for n in range(net.counts[FACES]):
-        flux = max(0.0, net.face[n] * net.potential[net.row[n]])
-        net.ml[net.cell[n]] += rest * flux / passed
-    for n in range(net.counts[FACES]):
-        c = net.cell[n]
-        if net.row_of[c] < 0 and net.ml[c] >= FULL * net.room[c]:
-            _enlist(net, c)
-    return amount
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _rates(net):  # type: ignore[no-untyped-def]
-    """Flux into each cell of the front; returns the sum. Fluxes out of the front, which only an
-    unfinished solve has, count as 0."""
-    for n in range(net.counts[FACES]):
-        net.rate[net.cell[n]] = 0.0
-    passed = 0.0
-    for n in range(net.counts[FACES]):
-        flux = max(0.0, net.face[n] * net.potential[net.row[n]])
-        net.rate[net.cell[n]] += flux
-        passed += flux
-    return passed
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _top_up(net, amount):  # type: ignore[no-untyped-def]
-    """Fill what the rows lack, in order; returns what is left of `amount`."""
-    rest = amount
-    for r in range(net.counts[ROWS]):
-        c = net.cell_of[r]
-        gap = net.room[c] - net.ml[c]
-        if gap > 0.0 and rest > 0.0:
-            added = min(gap, rest)
-            net.ml[c] += added
-            rest -= added
-    return rest
+def touched(net, bone, r, q):  # type: ignore[no-untyped-def]
+    """The exit of a place of the front that row r is the first to feed; a vein's node counts as fed
+    by the vein."""
+    v, size = net.label[VOXEL, r], len(bone.over)
+    region = net.front_label[q, REGION]
+    vein = v >= size or net.front_label[q, VOXEL] >= size
+    track = v < size and bone.over[v] >= 0
+    sheet = among(bone.sheet, v)
+    return first_touch(region, PLACE_CODES[region], net.label[EXIT, r], vein, track, sheet)

@@ -1,0 +1,122 @@
+"""One request from beginning to end: the network made ready, and the substeps that take it in."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from game.simulation.cement.bone import region_of, room_of
+from game.simulation.cement.curing import carried, ripened, thickened
+from game.simulation.cement.driving import asked, driven, took
+from game.simulation.cement.exits import PLACE_CODES, first_touch
+from game.simulation.cement.network import (
+    AGE,
+    CELSIUS,
+    FRONT,
+    PA_S,
+    POTENTIAL,
+    PROMOTIONS,
+    ROOM,
+    ROWS,
+    added_row,
+    cleared,
+    flood,
+    load,
+    tidied,
+    wire,
+)
+from game.simulation.cement.pouring import pour
+from game.simulation.cement.rheology import INDEX, apparent_viscosity
+from game.simulation.cement.solving import SMALL, meet, shared, solve
+
+SUBSTEPS = 256  # of one call; bounds its time under absurd requests
+REFRESH_S = 0.5  # beyond SMALL rows cells age so often: mu grows 1 % between, at most
+CARRIED = 0.005  # of the cement: what may flow before age is carried along
+SOLVED = 64  # rows to a new one: what may be added before the flow is solved anew
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def rebuilt(net, bone, law, cement, mouth, arriving):  # type: ignore[no-untyped-def]
+    """The network of `cement` = (voxels, (5, k) values, exits) from nothing. What the mouth opens
+    into outside the envelope came by the trainee's track."""
+    cleared(net)
+    load(net, bone, law, cement[0], cement[1], cement[2], mouth)
+    for m in range(len(mouth)):
+        v = mouth[m]
+        if net.slot[v] >= 0:
+            continue
+        region, room = region_of(bone, v), room_of(bone, v)
+        way = first_touch(region, PLACE_CODES[region], 0, False, True, False)
+        r = added_row(net, v, way, region, room)
+        net.state[:, r] = 0.0
+        net.state[ROOM, r] = room
+        net.state[AGE, r], net.state[CELSIUS, r] = arriving
+        net.state[PA_S, r] = apparent_viscosity(law, arriving[0], 0.0)
+        net.x[r] = 0.0
+    wire(net, bone, 0, net.counts[ROWS])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def ready(net, bone, law, rows, fresh, elapsed, flow):  # type: ignore[no-untyped-def]
+    """All cells age by `elapsed` s, and the rows that lead away from the mouth are found. `fresh`
+    says that this was not done before."""
+    if fresh:
+        flood(net, rows)
+    if elapsed > 0.0:
+        count, places = net.counts[ROWS], net.counts[FRONT]
+        ripened(net.state[AGE, :count], net.state[CELSIUS, :count], elapsed)
+        ripened(net.front[:places, AGE], net.front[:places, CELSIUS], elapsed)
+        meet(net)
+        if thickened(net, bone, law, flow):
+            flood(net, rows)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def inject(net, bone, law, mouth, bore, offer, arriving, flow):  # type: ignore[no-untyped-def]
+    """Take in what `offer` = (mL, s, limit MPa, compliance mL/MPa) drives through a bore =
+    (radius, length), `arriving` = (age, temperature) at the `mouth` rows.
+
+    Returns mL poured, flow mm3/s, bone's resistance Pa s/mm3, MPa at the plunger, and how many
+    solves and iterations it took."""
+    share = np.empty(len(mouth))
+    ml, seconds = offer[0], offer[1]
+    poured, resistance, mpa, work = 0.0, 0.0, 0.0, np.zeros(2, np.int64)
+    start = net.counts[ROWS]
+    solved = -start
+    for _ in range(SUBSTEPS):
+        total = meet(net)
+        if start <= SMALL and law[INDEX] != 1.0:
+            thickened(net, bone, law, flow)
+            total = meet(net)
+        if total <= 0.0 or shared(net, mouth, share) <= 0.0:
+            break
+        if net.counts[ROWS] > start + PROMOTIONS:
+            break
+        if (net.counts[ROWS] - solved) * SOLVED > solved:
+            solved = net.counts[ROWS]
+            resistance, count = solve(net, mouth, share)
+            work += np.array([1, count])
+        flow, mpa, lasts = driven(law, arriving[0], bore, resistance, offer, ml - poured)
+        wanted, ends = asked(flow, lasts, seconds, ml - poured, offer)
+        amount = pour(net, bone, wanted, arriving)
+        seconds -= took(amount, flow, lasts, ml - poured)
+        poured = ml if amount == ml - poured else poured + amount
+        if (ends and amount >= wanted) or amount <= 0.0:
+            break
+    return poured, flow, resistance, mpa, work
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def settled(net, mouth, moved, arriving):  # type: ignore[no-untyped-def]
+    """Carry age and temperature along after `moved` mL where that is due, put the front in order;
+    returns the places of the front that hold cement and the mL still to be carried."""
+    held = net.ledger.sum()
+    if moved > 0.0 and (net.counts[ROWS] <= SMALL or moved >= CARRIED * held):
+        share = np.empty(len(mouth))
+        meet(net)
+        shared(net, mouth, share)
+        carried(net, mouth, share, moved, arriving)
+        moved = 0.0
+    rows = net.counts[ROWS]
+    net.state[POTENTIAL, :rows] = net.x[:rows]
+    return tidied(net), moved

@@ -1,0 +1,141 @@
+"""Potentials of the rows: the front's conductances, and conjugate gradients.
+
+Unknown is each row's potential p / Q, Pa s/mm3, so that all fluxes through the front add up to 1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from game.simulation.cement.network import (
+    FACES,
+    FACES_EACH,
+    LIVE,
+    ML,
+    PA_S,
+    ROOM,
+    ROWS,
+    drop_faces,
+)
+
+FINE, COARSE = 1.0e-4, 1.0e-3  # residual over source: pressure then errs by 1e-5 (1e-3 anew)
+SMALL = 2000  # rows up to which the solve is fine
+ITERATIONS = 400  # of one solve
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def meet(net):  # type: ignore[no-untyped-def]
+    """Conductances from rows to the front and the diagonal; returns the sum over live rows.
+
+    The front stands at (half + fill) voxels from the last row's middle. Faces whose place has
+    become a row are dropped."""
+    rows = net.counts[ROWS]
+    net.diagonal[:rows] = net.own[:rows]
+    drop_faces(net)
+    total = 0.0
+    for n in range(net.counts[FACES]):
+        r, q = net.ends[n, 0], net.ends[n, 1]
+        fill = max(net.front[q, ML] / net.front[q, ROOM], net.path[n, 3])
+        thick = net.state[PA_S, r]
+        ahead = thick if net.front[q, ML] <= 0.0 else net.front[q, PA_S]
+        beyond = 2.0 * (min(fill, 0.5) * net.path[n, 1] + max(fill - 0.5, 0.0) * net.path[n, 2])
+        gain = 1.0 / (thick * net.path[n, 0] + ahead * beyond) if ahead < np.inf else 0.0
+        net.face[n] = gain
+        net.diagonal[r] += gain
+        if net.label[LIVE, r]:
+            total += gain
+    return total
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def shared(net, mouth, share):  # type: ignore[no-untyped-def]
+    """Each mouth row's share of the flow, by how well it conducts; returns their sum, 1 or 0."""
+    total = 0.0
+    for m in range(len(mouth)):
+        r = mouth[m]
+        leads = 0.0
+        if net.label[LIVE, r] and net.state[PA_S, r] < np.inf:
+            leads = net.diagonal[r]
+        share[m] = leads
+        total += leads
+    if total <= 0.0:
+        return 0.0
+    for m in range(len(mouth)):
+        share[m] /= total
+    return 1.0
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def solve(net, mouth, share):  # type: ignore[no-untyped-def]
+    """Potentials for a unit source, from the last ones, shifted so that the front passes 1.
+    Returns the potential at the mouth and the iterations it took."""
+    rows, x, res, d = net.counts[ROWS], net.x, net.residual, net.search
+    _shift(net)
+    _apply(net, x, net.image)
+    rho, norm, goal = 0.0, 0.0, 0.0
+    tolerance = FINE if rows <= SMALL else COARSE
+    for r in range(rows):
+        if net.diagonal[r] <= 0.0:  # joined to nothing: stays as it is
+            net.diagonal[r] = 1.0
+    for r in range(rows):
+        res[r] = -net.image[r]
+    for m in range(len(mouth)):
+        res[mouth[m]] += share[m]
+        goal += (tolerance * share[m]) ** 2
+    for r in range(rows):
+        d[r] = res[r] / net.diagonal[r]
+        rho += res[r] * d[r]
+        norm += res[r] * res[r]
+    count = 0
+    while norm > goal and count < ITERATIONS:
+        norm, rho = _iterate(net, rho)
+        count += 1
+    level = 0.0
+    for m in range(len(mouth)):
+        level += share[m] * x[mouth[m]]
+    return level, count
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _iterate(net, rho):  # type: ignore[no-untyped-def]
+    rows, x, res, d = net.counts[ROWS], net.x, net.residual, net.search
+    step = rho / _apply(net, d, net.image)
+    norm, fresh = 0.0, 0.0
+    for r in range(rows):
+        x[r] += step * d[r]
+        res[r] -= step * net.image[r]
+        norm += res[r] * res[r]
+        fresh += res[r] * res[r] / net.diagonal[r]
+    for r in range(rows):
+        d[r] = res[r] / net.diagonal[r] + fresh / rho * d[r]
+    return norm, fresh
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _shift(net):  # type: ignore[no-untyped-def]
+    """Add one constant to all live potentials, so that the fluxes through the front add up to 1."""
+    through, total = 0.0, 0.0
+    for n in range(net.counts[FACES]):
+        r = net.ends[n, 0]
+        if net.label[LIVE, r]:
+            through += net.face[n] * net.x[r]
+            total += net.face[n]
+    by = (1.0 - through) / total
+    for r in range(net.counts[ROWS]):
+        if net.label[LIVE, r]:
+            net.x[r] += by
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _apply(net, x, out):  # type: ignore[no-untyped-def]
+    """out = A x; returns x . A x. Missing neighbours point to row 0 with no conductance."""
+    joined, gain = net.joined, net.gain
+    total = 0.0
+    for r in range(net.counts[ROWS]):
+        near = 0.0
+        for f in range(FACES_EACH):
+            near += gain[r, f] * x[joined[r, f]]
+        out[r] = net.diagonal[r] * x[r] - near
+        total += x[r] * out[r]
+    return total
