@@ -240,6 +240,9 @@ def bench(
     against: Annotated[
         str | None, typer.Option(help="A product that --leaks compares on the same people.")
     ] = None,
+    direct: Annotated[
+        bool, typer.Option("--direct", help="Give the cement of --leaks without the room: faster.")
+    ] = False,
     library: LibraryOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -253,7 +256,7 @@ def bench(
         survey_people(survey, as_json)
         return
     if leaks is not None:
-        leak_study(leaks, keep, against, as_json)
+        leak_study(leaks, keep, against, direct, as_json)
         return
     from game.training.bench import PARTS, measure
 

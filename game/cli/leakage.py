@@ -12,24 +12,29 @@ from game.errors import BadInput
 from game.terminal import print_table, screen, working
 
 if TYPE_CHECKING:
-    from game.training.leakage import Person, Rate
+    from game.training.leakage import Person, Rate, Treat
 
 PATIENT_MB = 160  # of one kept patient
 
 
-def leak_study(count: int, keep: Path | None, against: str | None, as_json: bool) -> None:
+def leak_study(
+    count: int, keep: Path | None, against: str | None, direct: bool, as_json: bool
+) -> None:
     """The expert on `count` drawn patients, kept in `keep` so that a stopped study goes on;
-    `against` names a product to be compared with the usual one on the same patients."""
+    `against` names a product to be compared with the usual one on the same patients; `direct`
+    gives the columns without the room."""
     from game.patient.store import cache_folder
-    from game.simulation.cement.products import products
-    from game.training.leakage import rates
+    from game.simulation.cement.products import USUAL, products
+    from game.training.columns import columns
+    from game.training.leakage import procedure, rates
 
     if against is not None and against not in products():
         raise BadInput(f"--against {against}; there are {', '.join(sorted(products()))}")
     keep = keep or cache_folder() / "leaks"
     screen.print(f"patients and results are kept in {keep}, {PATIENT_MB} MB each")
-    found = _run(count, keep, None)
-    other = _run(count, keep, against) if against else None
+    treat = columns if direct else procedure
+    found = _run(count, keep, treat, USUAL)
+    other = _run(count, keep, treat, against) if against else None
     rows = rates(found)
     if as_json:
         print(json.dumps(_page(found, rows, other)))
@@ -40,12 +45,12 @@ def leak_study(count: int, keep: Path | None, against: str | None, as_json: bool
         screen.print(f"relative risk of any leak with {against}: {_risk(other, found)}")
 
 
-def _run(count: int, keep: Path, product: str | None) -> list[Person]:
+def _run(count: int, keep: Path, treat: Treat, product: str) -> list[Person]:
     from game.training.leakage import study
 
     found: list[Person] = []
     with working(f"the expert on {count} drawn patients"):
-        for one in study(count, keep, product=product):
+        for one in study(count, keep, treat, product):
             found.append(one)
             if len(found) % 10 == 0:
                 screen.print(f"{len(found)} of {count}")

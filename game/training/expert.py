@@ -46,7 +46,9 @@ from haptics.virtual import TURNING
 Procedure = Generator[Control, State, None]
 
 ALIQUOT_ML = 0.3  # facts/procedure.md: 0.1-0.3 mL
-SYRINGE_ALIQUOTS = 5  # with the bore 2.1 mL a side; facts/procedure.md: 2-4
+# By how many sides share the working window: with the bore 3.0 mL, or 2.1 mL a side;
+# facts/procedure.md: 2-4
+SYRINGE_ALIQUOTS = {1: 8, 2: 5}
 SYRINGE: SyringeName = "1-ml"  # the least force for a given pressure, and the finest aliquots
 FLOW_UL_S = 50  # 0.05 mL/s, at which plunger forces were published (facts/haptics.md)
 SPENT_ML = 1e-4  # less than this behind the plunger is none
@@ -161,12 +163,12 @@ class _Expert:
         each. The last ones are what stands in the bore, pushed out by the stylet."""
         bore = self.state.cannulas[side].dead_volume_ml
         pushes = ceil(bore / ALIQUOT_ML)
-        aliquots = [ALIQUOT_ML] * SYRINGE_ALIQUOTS + [bore / pushes] * pushes
+        aliquots = [ALIQUOT_ML] * SYRINGE_ALIQUOTS[len(self.sides)] + [bore / pushes] * pushes
         aliquots[-1] += SHORT_OF_TIP_ML  # until the stylet is home
         stretch = (bony_depth(self.state.cannulas[side]) - FOOT_MM) / len(aliquots)
         leaks = 0
         for number, ml in enumerate(aliquots):
-            if number == SYRINGE_ALIQUOTS:
+            if number == len(aliquots) - pushes:
                 yield from self.do(MoveStylet(side, True))
             seen = self.state.cement.leaked_ml
             yield from self.aliquot(side, ml, stretch)

@@ -14,7 +14,7 @@ thresholds are project choices, not validated; VISIBLE_ML was calibrated here.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
@@ -40,7 +40,6 @@ from game.simulation.cement import Cement, Exit
 from game.simulation.cement.outcome import column_mm, coverage
 from game.simulation.cement.places import places
 from game.simulation.cement.products import USUAL
-from game.simulation.state import State
 from game.simulation.step import begin, step
 from game.training.expert import perform
 from game.training.levels import LevelError, make_case
@@ -110,11 +109,16 @@ class Rate:
         return self.published is None or self.published[1] <= self.per_cent <= self.published[2]
 
 
+Treat = Callable[[Case, str], tuple[Cement, Mapping[Side, float], Mapping[Side, float]]]
+"""A way to treat a case with a product: the cement, mL given and peak MPa of each side."""
+
+
 def study(
-    count: int, keep: Path, processes: int = 2, product: str | None = None
+    count: int, keep: Path, treat: Treat, product: str = USUAL, processes: int = 2
 ) -> Iterator[Person]:
     """The first `count` people of `treated`, each as soon as it is done; what `keep` holds already
-    is read from there, so that a study that was stopped goes on.
+    is read from there, so that a study that was stopped goes on. `treat` is `procedure`, or
+    `columns` where seconds a patient matter more than the last per cent.
 
     Patients are kept there too, in folders named by their seed. Raises BadInput where `keep` cannot
     be used."""
@@ -124,18 +128,18 @@ def study(
         raise BadInput(f"--keep {keep}: {error.strerror}") from None
     todo = []
     for traits in treated(count):
-        known = _read(_page(keep, traits.seed, product))
+        known = _read(_page(keep, traits.seed, treat, product))
         if known is None:
             todo.append(traits)
         else:
             yield known
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for done in as_completed([pool.submit(_kept, one, keep, product) for one in todo]):
+        for done in as_completed([pool.submit(_kept, one, keep, treat, product) for one in todo]):
             yield done.result()
 
 
-def _page(keep: Path, seed: int, product: str | None) -> Path:
-    return keep / f"{seed:03d}-{product or 'usual'}.json"
+def _page(keep: Path, seed: int, treat: Treat, product: str) -> Path:
+    return keep / f"{seed:03d}-{treat.__name__}-{product}.json"
 
 
 def _read(page: Path) -> Person | None:
@@ -151,9 +155,9 @@ def _read(page: Path) -> Person | None:
         return None
 
 
-def _kept(traits: Traits, keep: Path, product: str | None) -> Person:
-    found = person(_patient(traits, keep / f"{traits.seed:03d}"), traits.seed, product)
-    page = _page(keep, traits.seed, product)
+def _kept(traits: Traits, keep: Path, treat: Treat, product: str) -> Person:
+    found = person(_patient(traits, keep / f"{traits.seed:03d}"), traits.seed, treat, product)
+    page = _page(keep, traits.seed, treat, product)
     draft = page.with_suffix(".part")
     draft.write_text(json.dumps(asdict(found)), "utf-8")
     draft.replace(page)
@@ -168,14 +172,17 @@ def _patient(traits: Traits, folder: Path) -> Patient:
     return made
 
 
-def person(patient: Patient, seed: int, product: str | None = None) -> Person:
-    """The expert's whole procedure on every ala of a patient that the technique serves."""
+def person(patient: Patient, seed: int, treat: Treat, product: str = USUAL) -> Person:
+    """Every ala of a patient that the technique serves, treated."""
     sides, refused = _served(patient)
     if not sides:
         return Person(seed, (), refused)
     case = make_case(patient, _level(patient, sides))
-    state, peaks = _performed(case, product or USUAL)
-    return Person(seed, tuple(_side(case, state, s, seed, peaks[s]) for s in sides), refused)
+    cement, given, peaks = treat(case, product)
+    done = tuple(
+        _side(case, cement, s, seed, (given.get(s, 0.0), peaks.get(s, 0.0))) for s in sides
+    )
+    return Person(seed, done, refused)
 
 
 def _level(patient: Patient, sides: tuple[Side, ...]) -> Level:
@@ -195,36 +202,40 @@ def _served(patient: Patient) -> tuple[tuple[Side, ...], tuple[str, ...]]:
     return tuple(sides), tuple(refused)
 
 
-def _performed(case: Case, product: str) -> tuple[State, dict[Side, float]]:
-    """The last state of the expert's procedure, and each side's highest pressure, MPa."""
-    procedure = perform(case, product=product)
+def procedure(
+    case: Case, product: str
+) -> tuple[Cement, Mapping[Side, float], Mapping[Side, float]]:
+    """The expert's whole procedure: the cement at the end, mL given and the highest pressure, MPa,
+    of each side."""
+    expert = perform(case, product=product)
     state = begin(case)
     peaks: dict[Side, float] = dict.fromkeys(case.level.sides, 0.0)
-    control = next(procedure)
+    control = next(expert)
     while True:
         state = step(case, state, control)
         if state.run is not None:
             peaks[state.run.side] = max(peaks[state.run.side], state.run.peak_mpa)
         try:
-            control = procedure.send(state)
+            control = expert.send(state)
         except StopIteration:
-            return state, peaks
+            return state.cement, state.injected_ml, peaks
 
 
-def _side(case: Case, state: State, side: Side, seed: int, peak: float) -> Sacroplasty:
-    patient, cement = case.patient, state.cement
+def _side(
+    case: Case, cement: Cement, side: Side, seed: int, met: tuple[float, float]
+) -> Sacroplasty:
+    patient = case.patient
     sheet = patient.sheet(side)
-    own = _of_side(case, cement, side)
     return Sacroplasty(
         seed=seed,
         side=side,
         pattern=sheet.pattern,
         quality=patient.traits.quality if patient.traits else "",
-        ml=state.injected_ml.get(side, 0.0),
+        ml=met[0],
         coverage=coverage(sheet, cement, patient.bone),
         column_mm=column_mm(sheet, cement, patient.bone),
-        peak_mpa=peak,
-        ways=tuple(_ways(case, cement, own)),
+        peak_mpa=met[1],
+        ways=tuple(_ways(case, cement, _of_side(case, cement, side))),
     )
 
 

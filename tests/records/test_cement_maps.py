@@ -22,8 +22,8 @@ def bar(x: float = 30.0, exit_way: Exit = Exit.NONE) -> Cement:
     voxels = np.flatnonzero(mask & np.ones(grid.shape, bool)).astype(np.int64)
     ml = np.full(len(voxels), 0.9 * grid.voxel_ml)
     exits = np.full(len(voxels), exit_way, np.uint8)
-    return Cement(voxels, ml, float(ml.sum()), front_mpa=0.02, exit=exits,
-                  potential=np.linspace(0.0, 1.0, len(voxels)))  # fmt: skip
+    return Cement(voxels, ml, float(ml.sum()), flow_mm3_s=20.0, exit=exits,
+                  potential=np.linspace(0.0, 1000.0, len(voxels)))  # fmt: skip
 
 
 def fillings(count: int) -> list[Filling]:

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from game.errors import BadInput
 from game.simulation.cement import Exit
+from game.simulation.cement.products import USUAL
 from game.training import leakage
+from game.training.columns import columns
 from game.training.leakage import (
     CT_ML,
     PIXEL_MM,
@@ -105,9 +107,9 @@ def test_a_study_goes_on_from_what_is_kept(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(leakage, "_kept", None)  # would fail if anybody were treated anew
     people = [side(1, ("veins", 0.1, 0.05)), Person(2, (), ("no ala is fractured",))]
     for one in people:
-        page = leakage._page(tmp_path, one.seed, None)
+        page = leakage._page(tmp_path, one.seed, columns, USUAL)
         page.write_text(json.dumps(asdict(one)))
-    assert list(study(2, tmp_path)) == people
+    assert list(study(2, tmp_path, columns)) == people
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"seed": 1, "sides": [{}], "refused": []}'])
@@ -120,7 +122,7 @@ def test_a_damaged_page_counts_as_not_done(tmp_path: Path, text: str) -> None:
 def test_a_folder_that_cannot_be_made_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="--keep"):
-        next(study(1, tmp_path / "file" / "in"))
+        next(study(1, tmp_path / "file" / "in", columns))
 
 
 def test_every_exit_has_its_row() -> None:
