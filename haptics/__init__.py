@@ -5,6 +5,7 @@
     law         its parameters, with what differs among people
     memory      what a cannula remembers between two ticks
     insertion   the cannula as a proxy that only advances by overcoming resistance
+    redirect    turning it in soft tissue, and old tracks
     resume      a cannula taken up where it lies
     servo       one pure 1 kHz tick, and batches of it
     virtual     hands without a device: scripted, and the mouse's; what to hear and to shake

@@ -107,33 +107,36 @@ def _field(integers, spacings):  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-def compiled(
-    shared: Shared, law: TissueLaw, limits: Limits, coupling: Coupling, calls: Calls,
-    handle: int, wall_clock: bool,
-) -> Any:  # fmt: skip
-    """The callback, a numba C function uint32(void*); keep a reference while it is scheduled."""
-    begin, end, doubles, whole, write, _ = calls
-    clock, error_of = _clock(wall_clock), _error_reader(calls)
-    spacings_at = shared.spacings.ctypes.data
-    integers_at, states_at, session_at, cannula_at, cannulas_at, safe_at, seen_at = (
-        v.ctypes.data for v in shared[:7]
+@njit(nogil=True)
+def _views(addresses):  # type: ignore[no-untyped-def]
+    """The shared arrays at those addresses, in the order of haptics.phantom's Shared."""
+    return (
+        carray(_pointer(addresses[0]), (INTEGERS,), np.int64),
+        carray(_pointer(addresses[1]), (SLOTS, PUBLISHED), np.float64),
+        carray(_pointer(addresses[2]), (SESSION,), np.float64),
+        carray(_pointer(addresses[3]), (CANNULA,), np.float64),
+        carray(_pointer(addresses[4]), (SLOTS, CANNULA), np.float64),
+        carray(_pointer(addresses[5]), (SIZE,), np.float64),
+        carray(_pointer(addresses[6]), (INPUT,), np.float64),
+        carray(_pointer(addresses[7]), (16,), np.float64),
+        carray(_pointer(addresses[8]), (3,), np.float64),
+        carray(_pointer(addresses[9]), (ROWS, ROW), np.float64),
+        carray(_pointer(addresses[10]), (2,), np.float64),
+        Ring(
+            carray(_pointer(addresses[11]), (RING_TICKS, LINE), np.float64),
+            carray(_pointer(addresses[12]), (SECONDS, SIZE), np.float64),
+            carray(_pointer(addresses[13]), (1,), np.int64),
+        ),
     )
-    transform_at, told_at, rows_at = (v.ctypes.data for v in shared[7:10])
-    lines_at, memories_at, written_at = (v.ctypes.data for v in shared.ring)
 
-    def called(_user):  # type: ignore[no-untyped-def]
-        integers = carray(_pointer(integers_at), (INTEGERS,), np.int64)
-        seen = carray(_pointer(seen_at), (INPUT,), np.float64)
-        told = carray(_pointer(told_at), (3,), np.float64)
-        transform = carray(_pointer(transform_at), (16,), np.float64)
-        cannula = carray(_pointer(cannula_at), (CANNULA,), np.float64)
-        rows = carray(_pointer(rows_at), (ROWS, ROW), np.float64)
-        ring = Ring(
-            carray(_pointer(lines_at), (RING_TICKS, LINE), np.float64),
-            carray(_pointer(memories_at), (SECONDS, SIZE), np.float64),
-            carray(_pointer(written_at), (1,), np.int64),
-        )
-        n = integers[TICKS]
+
+def _reader(calls: Calls, handle: int, wall_clock: bool) -> Any:
+    """A compiled function that begins a frame and reads the hand into `seen` and `transform`, and
+    gives the buttons."""
+    begin, _, doubles, whole, _, _ = calls
+    clock, error_of = _clock(wall_clock), _error_reader(calls)
+
+    def read(integers, seen, transform):  # type: ignore[no-untyped-def]
         begin(handle)
         doubles(POSITION, seen[IN_AT:].ctypes)
         doubles(VELOCITY, seen[IN_SPEED:].ctypes)
@@ -144,28 +147,53 @@ def compiled(
         if error != 0:
             integers[ERROR] = error
         seen[IN_ERROR], seen[IN_TIME] = error, clock(integers)
-        state = carray(_pointer(states_at), (SLOTS, PUBLISHED), np.float64)[integers[SLOT]].copy()
+        return pressed[0]
+
+    return njit(nogil=True)(read)
+
+
+@njit(nogil=True)
+def _finished(integers):  # type: ignore[no-untyped-def]
+    """Counts ticks since the end was asked for; 1 once there have been enough."""
+    if integers[FINISH] == 0:
+        return 0
+    integers[STILL] += 1
+    if integers[STILL] <= CLOSING_TICKS:
+        return 0
+    integers[DONE] = 1
+    return 1
+
+
+def compiled(
+    shared: Shared, law: TissueLaw, limits: Limits, coupling: Coupling, calls: Calls,
+    handle: int, wall_clock: bool,
+) -> Any:  # fmt: skip
+    """The callback, a numba C function uint32(void*); keep a reference while it is scheduled."""
+    read, write, end = _reader(calls, handle, wall_clock), calls.set_doubles, calls.end_frame
+    arrays = (*shared[:10], shared.spacings, *shared.ring)
+    addresses = tuple(array.ctypes.data for array in arrays)
+
+    def called(_user):  # type: ignore[no-untyped-def]
+        (
+            integers, states, session, cannula, cannulas, safe, seen, transform, told, rows,
+            spacings, ring,
+        ) = _views(addresses)  # fmt: skip
+        n = integers[TICKS]
+        pressed = read(integers, seen, transform)
+        state = states[integers[SLOT]].copy()
         if integers[FINISH] != 0:
             state[P_FLAGS] = integers[FINISH]
         row = rows[n % ROWS]
         row[:] = rows[(n - 1) % ROWS]
         serve(
-            _field(integers, carray(_pointer(spacings_at), (2,), np.float64)),
-            law, limits, coupling, state,
-            carray(_pointer(session_at), (SESSION,), np.float64), cannula,
-            carray(_pointer(safe_at), (SIZE,), np.float64), seen, transform, pressed[0], told,
-            row, ring,
+            _field(integers, spacings), law, limits, coupling, state, session, cannula, safe, seen,
+            transform, pressed, told, row, ring,
         )  # fmt: skip
         write(FORCE, told.ctypes)
         end(handle)
-        integers[BUTTONS] = pressed[0]
-        carray(_pointer(cannulas_at), (SLOTS, CANNULA), np.float64)[(n + 1) % SLOTS] = cannula
+        integers[BUTTONS] = pressed
+        cannulas[(n + 1) % SLOTS] = cannula
         integers[TICKS] = n + 1
-        if integers[FINISH] != 0:
-            integers[STILL] += 1
-            if integers[STILL] > CLOSING_TICKS:
-                integers[DONE] = 1
-                return 0
-        return 1
+        return 1 - _finished(integers)
 
     return cfunc(types.uint32(types.voidptr), nopython=True)(called)

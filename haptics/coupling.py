@@ -3,8 +3,8 @@
     device mm --turn, offset--> hand, LPS --spring and damper--> cannula --tick--> tissue
     motors <--safety chain-- force of that spring on the hand, turned back
 
-The spring is as stiff as the device can render once the force map has made its force smaller: its
-stiffness is `limit.stiffness HALF_N / peak`, unscaled. So bone feels no harder than the device is
+The spring is as stiff as the device can render once the force map has made its force smaller:
+unscaled, its stiffness is `stiffness HALF_N / lasting`. So bone feels no harder than the device is
 stable with, and the hand runs ahead of the needle; the needle is drawn at the cannula, never at
 the hand. The cannula's own mass and damping keep that spring calm; in air it follows the hand.
 While the clutch is held the hand moves and the cannula does not, without force. What the stylus is
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from haptics.device import DeviceLimits, Vector
 from haptics.memory import AXIS, FREE, SIZE, STAGE, TAPPED
 from haptics.recorder import guard_and_record
-from haptics.safety import HALF_N, HOLD, IN_AT, IN_FLAGS, IN_FORCE, IN_PUBLISHED
+from haptics.safety import HALF_N, HOLD, IN_AT, IN_FLAGS, IN_FORCE, IN_PUBLISHED, limits_of
 from haptics.servo import POSE, ROW_FORCE, TAP, TICK_S, TURN, tick
 from haptics.tissue import Instrument
 
@@ -60,7 +60,7 @@ class Coupling(NamedTuple):
 
 def coupling_of(device: DeviceLimits) -> Coupling:
     """The stiffest spring that a device renders stably, critically damped for MASS."""
-    stiffness = device.stiffness * HALF_N / device.peak
+    stiffness = device.stiffness * HALF_N / limits_of(device).lasting
     return Coupling(stiffness, 2.0 * sqrt(stiffness * MASS))
 
 

@@ -12,10 +12,8 @@ is an energy, which the tip spends on what holds it: a wall that needs more of i
 stands.
 
 Outside the body the tip is the hand's; on the skin it stays on the surface under the hand; in
-soft tissue the shaft turns about its skin entry, at most TURN_MM a tick, once soft tissue yields;
-from the bone's wall on it keeps its axis. A shaft that turns away leaves its track in bone, and one
-that comes back to it within its radius finds the hole again. Its whole memory is the array of
-haptics.memory.
+soft tissue the shaft turns (haptics.redirect); from the bone's wall on it keeps its axis. Its whole
+memory is the array of haptics.memory.
 """
 
 from __future__ import annotations
@@ -28,6 +26,7 @@ from haptics.memory import (
     BONE_MM,
     BROKEN,
     CONTACT,
+    CRUSHED,
     CUT,
     DEEPEST,
     DEPTH,
@@ -37,9 +36,11 @@ from haptics.memory import (
     GRIP,
     IN_BONE,
     LAYER,
-    MOST_TRACKS,
+    MARROW,
     NEXT,
+    NOT_READ,
     PIVOT,
+    READ_AT,
     RESTED,
     SLACK,
     SOFT,
@@ -47,7 +48,6 @@ from haptics.memory import (
     STAGE,
     TAPPED,
     TIP,
-    TRACK,
     TRACKS,
     TURNING,
     WALL,
@@ -63,9 +63,11 @@ from haptics.tissue import (
     LIGAMENT,
     METAL,
     MUSCLE,
+    OPEN,
     SKIN,
     bone_force,
     bone_grip,
+    cancellous_stress,
     density_at,
     layer_at,
     marrow_density_at,
@@ -75,6 +77,7 @@ from haptics.tissue import (
     stretch_energy,
     stretch_force,
     thickness_at,
+    tip_area,
 )
 
 # Events of one tick, a sum of these
@@ -84,12 +87,12 @@ STEP_MM = 0.05  # the layer is read anew after each step; a project choice
 MOST_STEPS = 40  # per tick: a tip moves 2 mm in 1 ms at most, the hand's gap stays for the next
 HALVINGS = 6  # a boundary is found to STEP_MM / 2**6, below 0.001 mm
 REACH_MM = 40.0  # a hand deeper than this under intact skin is not followed; a project choice
-TURN_MM = 0.02  # the tip's sideways way through soft tissue in one tick; a project choice
 RELAX_MM = 10.0  # a sliding tip leaves an older layer's stretch behind; a project choice
 STICK_MM = 0.001  # in one tick, 1 mm/s: slower than that a shaft rests; a project choice
 STICK_TICKS = 50.0  # of rest until it sticks: static friction needs dwell; a project choice
 MOST_TAP_STEPS = 200  # of STEP_MM: no tap drives a tip further than 10 mm; a project choice
-EPSILON = 1e-12  # mm, below which nothing moves
+EPSILON = 1e-12  # mm, below which two depths are one
+STILL_MM = 1e-5  # of stretch left over for the next tick: 0.001 N in bone; a project choice
 
 
 @njit(nogil=True, cache=True)
@@ -139,61 +142,8 @@ def _enter(m, holds):  # type: ignore[no-untyped-def]
     m[STAGE], m[LAYER], m[CUT], m[FROM_BONE] = SOFT, SKIN, 1.0, 0.0
     m[SLACK : WALL + 1] = m[GRIP] = m[RESTED] = 0.0
     m[TRACKS : NEXT + 1] = 0.0
+    m[READ_AT], m[CRUSHED] = NOT_READ, 0.0
     m[BROKEN], m[GAVE] = holds, SKIN
-
-
-@njit(nogil=True, cache=True)
-def turn(field, law, tool, m, u, v, w):  # type: ignore[no-untyped-def]
-    """In soft tissue: turn the shaft about its skin entry towards the direction (u, v, w) once the
-    tip is asked `lateral_yield` mm sideways; never into bone, nor while the tip stands on bone."""
-    if m[LAYER] >= CORTEX:
-        return
-    depth = m[DEPTH]
-    p, q, r = u - m[AXIS], v - m[AXIS + 1], w - m[AXIS + 2]
-    asked = depth * np.sqrt(p * p + q * q + r * r)
-    excess = asked - law.lateral_yield
-    if excess <= 0.0:
-        return
-    share = min(excess, TURN_MM) / asked
-    p, q, r = m[AXIS] + share * p, m[AXIS + 1] + share * q, m[AXIS + 2] + share * r
-    norm = np.sqrt(p * p + q * q + r * r)
-    p, q, r = p / norm, q / norm, r / norm
-    x, y, z = m[PIVOT] + depth * p, m[PIVOT + 1] + depth * q, m[PIVOT + 2] + depth * r
-    layer = layer_at(field, x, y, z)
-    if layer >= CORTEX:
-        return
-    _leave_track(m, tool.radius)
-    m[TIP], m[TIP + 1], m[TIP + 2] = x, y, z
-    m[AXIS], m[AXIS + 1], m[AXIS + 2] = p, q, r
-    m[DEEPEST] = depth
-    found = _track_here(m, tool.radius)
-    if found >= 0 and m[found + 4] > depth:
-        m[WALL], m[DEEPEST] = m[found + 3], m[found + 4]
-    if layer != int(m[LAYER]):
-        m[LAYER], m[CUT], m[FROM_BONE] = layer, 1.0, 0.0
-
-
-@njit(nogil=True, cache=True)
-def _track_here(m, radius):  # type: ignore[no-untyped-def]
-    """The place in memory of the old track whose hole in the bone's wall lies within `radius` mm of
-    the present axis; -1 where there is none."""
-    for n in range(MOST_TRACKS):
-        at, apart = TRACKS + TRACK * n, 0.0
-        for axis in range(3):
-            apart += (m[at + axis] - m[AXIS + axis]) ** 2
-        if m[at + 3] > 0.0 and m[at + 3] * np.sqrt(apart) < radius:
-            return at
-    return -1
-
-
-@njit(nogil=True, cache=True)
-def _leave_track(m, radius):  # type: ignore[no-untyped-def]
-    if m[WALL] <= 0.0 or m[DEEPEST] <= max(m[WALL], m[DEPTH]) or _track_here(m, radius) >= 0:
-        return
-    at = TRACKS + TRACK * int(m[NEXT])
-    m[at : at + 3] = m[AXIS : AXIS + 3]
-    m[at + 3], m[at + 4] = m[WALL], m[DEEPEST]
-    m[NEXT] = (m[NEXT] + 1.0) % MOST_TRACKS
 
 
 @njit(nogil=True, cache=True)
@@ -209,7 +159,7 @@ def holding_force(field, law, tool, m, inward):  # type: ignore[no-untyped-def]
         return shaft
     layer, cut = int(m[LAYER]), m[CUT] > 0.0
     if layer < CORTEX:
-        return shaft + soft_force(law, layer, cut, tool)
+        return shaft + soft_force(law, layer, cut, tool) + m[CRUSHED] * tip_area(law, tool)
     if layer == METAL:
         return np.inf
     return shaft + _bone_holds(field, law, tool, m, layer, cut)
@@ -217,29 +167,40 @@ def holding_force(field, law, tool, m, inward):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _bone_holds(field, law, tool, m, layer, cut):  # type: ignore[no-untyped-def]
-    x, y, z, thickness = m[TIP], m[TIP + 1], m[TIP + 2], law.wall_default
-    u, v, w = m[AXIS], m[AXIS + 1], m[AXIS + 2]
-    marrow = marrow_density_at(field, law, x, y, z, u, v, w)
-    wall = marrow
+    stress, wall, thickness = m[CRUSHED], 0.0, law.wall_default
     if layer != CANCELLOUS:
+        x, y, z, u, v, w = m[TIP], m[TIP + 1], m[TIP + 2], m[AXIS], m[AXIS + 1], m[AXIS + 2]
         if layer == CORTEX:
             thickness = thickness_at(field, x, y, z)
         half = 0.5 * thickness  # a wall's density is read in its middle, ahead of the tip
         wall = density_at(field, law, x + half * u, y + half * v, z + half * w)
     backed = m[FROM_BONE] == 0.0
-    force = bone_force(law, layer, cut, marrow, wall, thickness, tool, backed)
+    if not cut and backed:
+        stress = _marrow_stress(field, law, m)  # what lies behind the wall bears with it
+    force = bone_force(law, layer, cut, stress, wall, thickness, tool, backed)
     if m[STAGE] == SOFT and not cut:
         force += law.periosteum_puncture * 2.0 * tool.radius / law.soft_diameter
     return force
 
 
 @njit(nogil=True, cache=True)
-def grip_at(field, law, radius, layer, x, y, z, u, v, w):  # type: ignore[no-untyped-def]
-    """Friction, N, that a mm of what lies at an LPS point adds to a shaft along the unit (u, v, w):
-    marrow's also in the thin wall, which has cracked; 0 in soft tissue."""
+def _marrow_stress(field, law, m):  # type: ignore[no-untyped-def]
+    """What the marrow at the tip bears, MPa, read once for each depth: what the point goes into now
+    grips the shaft as well."""
+    if m[READ_AT] != m[DEPTH]:
+        density = marrow_density_at(field, law, m[TIP], m[TIP + 1], m[TIP + 2])
+        m[MARROW], m[READ_AT] = cancellous_stress(law, density), m[DEPTH]
+    return m[MARROW]
+
+
+@njit(nogil=True, cache=True)
+def grip_at(field, law, radius, layer, x, y, z):  # type: ignore[no-untyped-def]
+    """Friction, N, that a mm of what lies at an LPS point adds to a shaft: marrow's also in the
+    thin wall, which has cracked; 0 in soft tissue."""
     if not CORTEX <= layer <= CEMENT:
         return 0.0
-    return bone_grip(law, layer, marrow_density_at(field, law, x, y, z, u, v, w), radius)
+    stress = cancellous_stress(law, marrow_density_at(field, law, x, y, z))
+    return bone_grip(law, layer, stress, radius)
 
 
 @njit(nogil=True, cache=True)
@@ -254,7 +215,7 @@ def push(field, law, tool, m, gap):  # type: ignore[no-untyped-def]
         holds = holding_force(field, law, tool, m, inward)
         layer = int(m[LAYER])
         excess = abs(stretch) - stretch_at(law, layer, holds)
-        if excess <= EPSILON:
+        if excess <= STILL_MM:
             force = sign * stretch_force(law, layer, abs(stretch))
             break
         if inward and m[CUT] == 0.0:
@@ -350,11 +311,14 @@ def _step(field, law, tool, m, wanted, uncut):  # type: ignore[no-untyped-def]
     m[DEPTH] = depth + moved
     for axis in range(3):
         m[TIP + axis] = m[PIVOT + axis] + m[DEPTH] * m[AXIS + axis]
+    stress = 0.0
     if CORTEX <= layer <= CEMENT:
         place = BONE_MM
-        x, y, z, u, v, w = m[TIP], m[TIP + 1], m[TIP + 2], m[AXIS], m[AXIS + 1], m[AXIS + 2]
-        grip = grip_at(field, law, tool.radius, layer, x, y, z, u, v, w)
-        m[GRIP] = max(0.0, m[GRIP] + grip * moved)
+        stress = _marrow_stress(field, law, m)
+        m[GRIP] = max(0.0, m[GRIP] + bone_grip(law, layer, stress, tool.radius) * moved)
+    if uncut:
+        share = 1.0 if tool.tip == OPEN else min(1.0, moved / law.tip_taper)
+        m[CRUSHED] += share * (stress - m[CRUSHED])
     m[place] = max(0.0, m[place] + moved)
     return moved, crossed, wall
 

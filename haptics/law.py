@@ -41,6 +41,7 @@ class TissueLaw(NamedTuple):
     cancellous_strength: float
     cancellous_power: float
     cancellous_densest: float
+    tip_taper: float
     bone_friction: float
     withdrawal: float
     stiction: float

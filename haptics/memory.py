@@ -36,7 +36,12 @@ TAPPED = 24  # mm that this tick's tap drove the tip
 TRACKS = 25  # old tracks from this skin entry, TRACK values each
 NEXT = 45  # where the next one is written
 TICKS = 46  # servo ticks so far
-SIZE = 47
+MARROW = 47  # MPa that the marrow at the tip bears, as it was read last
+READ_AT = 48  # the depth at which that was; NOT_READ where the tip has gone aside since
+CRUSHED = 49  # MPa against the whole point, which is as long as `tip_taper`
+SIZE = 50
+
+NOT_READ = -1.0
 
 TRACK, MOST_TRACKS = 5, 4  # unit axis (3), depth of its bone wall and of its end, mm
 

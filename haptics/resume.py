@@ -12,13 +12,16 @@ from haptics.law import TissueLaw
 from haptics.memory import (
     AXIS,
     BONE_MM,
+    CRUSHED,
     CUT,
     DEEPEST,
     DEPTH,
     GRIP,
     IN_BONE,
     LAYER,
+    NOT_READ,
     PIVOT,
+    READ_AT,
     RESTED,
     SOFT,
     SOFT_MM,
@@ -27,7 +30,14 @@ from haptics.memory import (
     WALL,
     fresh,
 )
-from haptics.tissue import CEMENT, CORTEX, TissueField, layer_at
+from haptics.tissue import (
+    CEMENT,
+    CORTEX,
+    TissueField,
+    cancellous_stress,
+    layer_at,
+    marrow_density_at,
+)
 
 LONGEST_MM = 200.0  # no cannula is longer
 
@@ -40,11 +50,13 @@ def resumed(
     body along the unit `axis`, read from where it lies; its track goes on for `ahead` mm. A tip in
     air, or too far from any skin behind it, gives one that is free."""
     memory = fresh().copy()
-    memory[TIP : TIP + 3], memory[AXIS : AXIS + 3] = tip, axis
+    memory[TIP : TIP + 3], memory[AXIS : AXIS + 3], memory[READ_AT] = tip, axis, NOT_READ
     depth = skin_behind(field, *tip, *axis, LONGEST_MM)
     if depth > EPSILON:
         _measure(field, memory, depth, ahead, in_bone)
         memory[GRIP] = _gripped(field, law, radius, memory)
+        if CORTEX <= memory[LAYER] <= CEMENT:
+            memory[CRUSHED] = cancellous_stress(law, marrow_density_at(field, law, *tip))
     memory.flags.writeable = False
     return memory
 
@@ -70,7 +82,7 @@ def _gripped(field, law, radius, m):  # type: ignore[no-untyped-def]
         y = m[PIVOT + 1] + far * v
         z = m[PIVOT + 2] + far * w
         layer = layer_at(field, x, y, z)
-        force += STEP_MM * grip_at(field, law, radius, layer, x, y, z, u, v, w)
+        force += STEP_MM * grip_at(field, law, radius, layer, x, y, z)
         far += STEP_MM
     return force
 

@@ -4,10 +4,11 @@
         ^                                            |
         +------------ reset ------- fault <----------+        latched, zero force the same tick
 
-A force passes, in this order: finite check, compressive map, ramp and thermal share, slew limit,
-thermal limit, passivity controller, norm clamp. The map F_dev = peak F / (F + half) is strictly
-monotone and below the peak for every finite F, so layers keep their order on a device a hundred
-times too weak for them.
+A force passes, in this order: finite check, compressive map, ramp, slew limit, thermal limit,
+passivity controller, norm clamp. The map F_dev = p F / (F + half) is strictly monotone and below p
+for every finite F, so layers keep their order on a device a hundred times too weak for them. Its p
+is what the motors bear for ever: nothing sags while a hand leans on bone, and only what gives way
+feels as if it did.
 
 The passivity observer is exact for a force held between ticks: E += F[k-1] . (x[k] - x[k-1]), mJ
 given to the hand. Above ALLOWANCE_MJ the part of a force that goes with the motion is taken away,
@@ -15,10 +16,10 @@ and the rest is held under peak - (E - allowance) / (v T): whatever the hand doe
 limit, E stays below allowance + peak v T. What the hand puts in counts as credit only as far as a
 spring of the device's greatest stiffness could give it back.
 
-The heat P follows F2 with a time constant of N ticks and is kept under p = c2 / (1 + N/1000). The
-sum of F2 over any 1000 ticks is N (P_end - P_begin) + sum P <= (N + 1000) p = 1000 c2, so the 1 s
-RMS stays under the continuous force c. It is kept there by one share for all forces, so that a
-long push against a harder layer still is the stronger one.
+The heat P follows F2 with a time constant of N ticks; the thermal limit keeps it under
+p2 = c2 / (1 + N/1000), whatever a force asks for. The sum of F2 over any 1000 ticks is
+N (P_end - P_begin) + sum P <= (N + 1000) p2 = 1000 c2, so the 1 s RMS stays under the continuous
+force c.
 
 The whole memory is one array of float64, `disarmed()`; a plain twin is in
 tests/haptics/plain_safety.py. Nothing here was tried on a person or on a real device's motors.
@@ -36,11 +37,12 @@ from numpy.typing import NDArray
 
 from haptics.device import DeviceLimits
 
-# N that a device shows as half of its peak; a project choice between muscle (2 N) and cortex (77 N)
-HALF_N = 40.0
+# N that a device shows as half of what it can for long; a project choice between muscle (2 N) and
+# cortex (77 N)
+HALF_N = 15.0
 # N per N of peak and servo tick: a breakthrough's whole drop passes within 2 ticks
 SLEW = 0.5
-SMALL = 0.1  # of the peak: arming needs less, so that nothing kicks; a project choice
+SMALL = 0.2  # of the lasting force: arming needs less, so that nothing kicks; a project choice
 RAMP_TICKS = 1000  # 1 s, facts/haptics.md
 SPEED_LIMIT = 1000.0  # mm/s: a fault above 1 m/s, facts/haptics.md
 ALLOWANCE_MJ = 1.0  # may be given to the hand before the controller acts
@@ -50,7 +52,7 @@ TICK_MS = 1.0
 # Continuous force per peak where none is published: the Touch's 0.88 / 3.3 N; not validated
 CONTINUOUS_SHARE = 0.88 / 3.3
 WINDOW = 1000.0  # ticks of the RMS limit, 1 s
-HEAT_TICKS = 500.0  # time constant of the heat; shorter bursts or a weaker long push: a choice
+HEAT_TICKS = 100.0  # time constant of the heat; a project choice
 
 
 class Mode(IntEnum):
@@ -92,18 +94,20 @@ ARM, HOLD, RESET, DISARM = 1, 2, 4, 8
 
 
 class Limits(NamedTuple):
-    """A device's `peak` and `continuous` force, N, and what a spring of its greatest stiffness
-    stores at the peak twice over, `credit` mJ."""
+    """A device's `peak` and `continuous` force, N; the `lasting` one that its heat allows for ever;
+    what a spring of its greatest stiffness stores at the peak twice over, `credit` mJ."""
 
     peak: float
     continuous: float
+    lasting: float
     credit: float
 
 
 def limits_of(device: DeviceLimits) -> Limits:
     """The limits the chain holds for a device; CONTINUOUS_SHARE where no figure is published."""
     continuous = device.continuous or CONTINUOUS_SHARE * device.peak
-    return Limits(device.peak, continuous, device.peak**2 / device.stiffness)
+    lasting = continuous / sqrt(1.0 + HEAT_TICKS / WINDOW)
+    return Limits(device.peak, continuous, lasting, device.peak**2 / device.stiffness)
 
 
 def disarmed() -> NDArray[np.float64]:
@@ -134,15 +138,14 @@ def guard(limits, m, seen, told):  # type: ignore[no-untyped-def]
         _observe(limits, m, seen)
     for axis in range(3):
         told[axis] = 0.0 if fault == NOT_A_NUMBER else seen[IN_FORCE + axis]
-    _compress(limits.peak, told)
+    _compress(limits.lasting, told)
     _change_mode(limits, m, seen, told, fault)
-    share = _warm_share(limits, m)
-    gain = _gain(m) * share
+    gain = _gain(m)
     for axis in range(3):
         told[axis] *= gain
     if gain > 0.0:
         _slew(limits.peak, m, told)
-        _hold_under(share * limits.peak, told)
+        _hold_under(_cool_enough(limits, m), told)
         _keep_passive(limits, m, told)
         _clamp(limits.peak, told)
     _remember(m, told)
@@ -200,11 +203,11 @@ def _hold_under(most, told):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _compress(peak, told):  # type: ignore[no-untyped-def]
+def _compress(lasting, told):  # type: ignore[no-untyped-def]
     """The map. Components near the largest float count as 1e100 N each: as strong as it gets."""
     for axis in range(3):
         told[axis] = min(1e100, max(-1e100, told[axis]))
-    scale = peak / (_norm(told) + HALF_N)
+    scale = lasting / (_norm(told) + HALF_N)
     for axis in range(3):
         told[axis] *= scale
 
@@ -228,7 +231,7 @@ def _change_mode(limits, m, seen, told, fault):  # type: ignore[no-untyped-def]
     elif flags & DISARM != 0:
         m[MODE] = DISARMED
     elif m[MODE] == DISARMED:
-        if flags & ARM != 0 and not held and _norm(told) <= SMALL * limits.peak:
+        if flags & ARM != 0 and not held and _norm(told) <= SMALL * limits.lasting:
             m[MODE], m[RAMPED] = RAMP, 0.0
     elif held:
         m[MODE], m[RAMPED] = RAMP, 0.0
@@ -259,12 +262,12 @@ def _slew(peak, m, told):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _warm_share(limits, m):  # type: ignore[no-untyped-def]
-    """0 to 1: what of a force the heat leaves. The peak times it, squared, falls from peak2 to the
-    most lasting p as the heat rises to p, so the next heat is never over p."""
+def _cool_enough(limits, m):  # type: ignore[no-untyped-def]
+    """N that the heat leaves: the peak for cold motors, falling to p as the heat comes to p2, so
+    the next heat is never over it."""
     most = limits.continuous**2 / (1.0 + HEAT_TICKS / WINDOW)
     slope = limits.peak**2 / most - 1.0
-    return sqrt(max(0.0, most + slope * (most - m[HEAT]))) / limits.peak
+    return sqrt(max(0.0, most + slope * (most - m[HEAT])))
 
 
 @njit(nogil=True, cache=True)

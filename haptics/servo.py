@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from haptics.insertion import push, tap, touch, turn
+from haptics.insertion import push, tap, touch
 from haptics.law import TissueLaw
 from haptics.memory import (
     AXIS,
@@ -34,6 +34,7 @@ from haptics.memory import (
     TIP,
     TURNING,
 )
+from haptics.redirect import turn
 from haptics.tissue import Instrument, TissueField, lateral_stiffness
 
 TICK_S = 0.001  # 1 kHz, what haptic devices of this class are served at

@@ -11,6 +11,8 @@ and Simone 2004), F = k d in bone, d the stretch in mm. It stays until F reaches
                                                 that is met from inside, with nothing behind it,
                                                 bends: b t2 (rho/rho_w)^n where that is less
     cement      z A, once it has set
+    tip         the point is `tip_taper` long: what it crushes follows a rho^n as it goes in, and
+                once it has left bone the rest of it still drags there
     shaft       mu_soft L_soft + sum over the way in bone of f a rho^n 2 pi r, in every layer
 
 so a wall is stronger than the cancellous bone of its own density, and an alar void holds neither
@@ -58,7 +60,8 @@ CORTEX, CANCELLOUS, BONE, CEMENT, METAL, MAPPED = 7, 8, 9, 10, 11, 12
 DIAMOND, BEVEL, OPEN = 0.0, 1.0, 2.0  # tips; OPEN is a cannula without its stylet
 OFF_GRID = 1e9  # mm: the distance given where no field reaches
 WALLS_END_MM = 4.0  # no cortex and voxel beside it reach deeper: 0.5-2 mm, facts/anatomy.md
-LEAST_SLOPE = 0.3  # a way along a wall looks no further than 3 times as far; a project choice
+CLEAN_VOXELS = 2.0  # half a voxel that the wall fills, a whole one of interpolation, half to spare
+LEAST_SLOPE = 0.3  # of the distance field, 1 near a wall: less midway between two; a project choice
 
 
 class TissueField(NamedTuple):
@@ -136,7 +139,8 @@ def layer_at(field, x, y, z):  # type: ignore[no-untyped-def]
     if over == CEMENT:
         return CEMENT
     if distance < 0.0:
-        return CORTEX if -distance < thickness_at(field, x, y, z) else CANCELLOUS
+        near = -distance < WALLS_END_MM and -distance < thickness_at(field, x, y, z)
+        return CORTEX if near else CANCELLOUS
     if over == CARTILAGE:
         return CARTILAGE
     codes = field.codes
@@ -174,21 +178,52 @@ def density_at(field, law, x, y, z):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def marrow_density_at(field, law, x, y, z, u, v, w):  # type: ignore[no-untyped-def]
-    """Density, g/cm3, of the marrow at an LPS point on a way along the unit (u, v, w). Next to a
-    wall, whose voxels hold both, it is read further from the wall along the way."""
-    deep = -interpolated(field.distance, field.bone_origin, field.bone_spacing, x, y, z, OFF_GRID)
-    if deep > WALLS_END_MM:
+def distance_and_slope(field, x, y, z):  # type: ignore[no-untyped-def]
+    """The distance to bone, mm, at an LPS point, and how it grows along x, y and z in its voxel, mm
+    per mm; OFF_GRID and no slope beyond the grid."""
+    volume, spacing = field.distance, field.bone_spacing
+    i = (x - field.bone_origin[0]) / spacing
+    j = (y - field.bone_origin[1]) / spacing
+    k = (z - field.bone_origin[2]) / spacing
+    if not (
+        0.0 <= i <= volume.shape[0] - 1
+        and 0.0 <= j <= volume.shape[1] - 1
+        and 0.0 <= k <= volume.shape[2] - 1
+    ):
+        return OFF_GRID, 0.0, 0.0, 0.0
+    a = min(int(i), volume.shape[0] - 2)
+    b = min(int(j), volume.shape[1] - 2)
+    c = min(int(k), volume.shape[2] - 2)
+    u, v, w = i - a, j - b, k - c
+    # differences along z of the four edges, then of what they give along y, then along x
+    e00, e01 = np.float64(volume[a, b, c]), np.float64(volume[a, b, c + 1])
+    f00, f01 = np.float64(volume[a, b + 1, c]), np.float64(volume[a, b + 1, c + 1])
+    e10, e11 = np.float64(volume[a + 1, b, c]), np.float64(volume[a + 1, b, c + 1])
+    f10, f11 = np.float64(volume[a + 1, b + 1, c]), np.float64(volume[a + 1, b + 1, c + 1])
+    e0, f0 = (1.0 - w) * e00 + w * e01, (1.0 - w) * f00 + w * f01
+    e1, f1 = (1.0 - w) * e10 + w * e11, (1.0 - w) * f10 + w * f11
+    low, high = (1.0 - v) * e0 + v * f0, (1.0 - v) * e1 + v * f1
+    along_z = (1.0 - u) * ((1.0 - v) * (e01 - e00) + v * (f01 - f00))
+    along_z += u * ((1.0 - v) * (e11 - e10) + v * (f11 - f10))
+    along_y = (1.0 - u) * (f0 - e0) + u * (f1 - e1)
+    distance = (1.0 - u) * low + u * high
+    return distance, (high - low) / spacing, along_y / spacing, along_z / spacing
+
+
+@njit(nogil=True, cache=True)
+def marrow_density_at(field, law, x, y, z):  # type: ignore[no-untyped-def]
+    """Density, g/cm3, of the marrow at an LPS point. Next to a wall, whose voxels hold both, it is
+    read further from the wall, straight under it."""
+    distance, p, q, r = distance_and_slope(field, x, y, z)
+    deep = -distance
+    if not 0.0 <= deep <= WALLS_END_MM:
         return density_at(field, law, x, y, z)
-    lack = thickness_at(field, x, y, z) + field.body_spacing - deep
-    if deep < 0.0 or lack <= 0.0:
+    lack = thickness_at(field, x, y, z) + CLEAN_VOXELS * field.body_spacing - deep
+    slope = sqrt(p * p + q * q + r * r)
+    if lack <= 0.0 or slope < LEAST_SLOPE:
         return density_at(field, law, x, y, z)
-    ahead = interpolated(
-        field.distance, field.bone_origin, field.bone_spacing, x + u, y + v, z + w, OFF_GRID
-    )
-    slope = -ahead - deep  # mm deeper for a mm ahead
-    shift = lack / max(abs(slope), LEAST_SLOPE) * (1.0 if slope >= 0.0 else -1.0)
-    return density_at(field, law, x + shift * u, y + shift * v, z + shift * w)
+    shift = lack / slope
+    return density_at(field, law, x - shift * p, y - shift * q, z - shift * r)
 
 
 @njit(nogil=True, cache=True)
@@ -226,12 +261,13 @@ def wall_force(law, density, thickness, tool, backed):  # type: ignore[no-untype
 
 
 @njit(nogil=True, cache=True)
-def bone_force(law, layer, cut, marrow, wall, thickness, tool, backed):  # type: ignore[no-untyped-def]
-    """What holds a tip in a bony layer, N, by the densities of `marrow` and `wall`; `cut` says that
-    the wall has given way, `backed` that it was met from outside."""
+def bone_force(law, layer, cut, stress, wall, thickness, tool, backed):  # type: ignore[no-untyped-def]
+    """What holds a tip in a bony layer, N, by the `stress`, MPa, that the marrow bears and the
+    density of the `wall`; `cut` says that the wall has given way, `backed` that it was met from
+    outside."""
     if layer == CEMENT:
         return law.cement_strength * pi * tool.radius * tool.radius
-    force = cancellous_stress(law, marrow) * tip_area(law, tool)
+    force = stress * tip_area(law, tool)
     if layer == CANCELLOUS or (layer == BONE and cut):
         return force
     more = wall_force(law, wall, thickness, tool, backed)
@@ -260,11 +296,12 @@ def soft_force(law, layer, cut, tool):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def bone_grip(law, layer, density, radius):  # type: ignore[no-untyped-def]
-    """Friction, N, that a mm of bone or set cement adds to a shaft sliding in."""
+def bone_grip(law, layer, stress, radius):  # type: ignore[no-untyped-def]
+    """Friction, N, that a mm of bone or set cement adds to a shaft sliding in, by the `stress`,
+    MPa, that the bone bears."""
     if layer == CEMENT:
         return law.cement_bond * 2.0 * pi * radius
-    return law.bone_friction * cancellous_stress(law, density) * 2.0 * pi * radius
+    return law.bone_friction * stress * 2.0 * pi * radius
 
 
 @njit(nogil=True, cache=True)

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
 
-from game.patient.store import load
+from game.patient.store import load, save
 from game.patient.traits import Traits
+from game.simulation.case import Case
 
 SACROSIM = [sys.executable, "-c", "from game.cli import main; main()"]
 
@@ -217,3 +218,21 @@ def test_a_new_patient_is_kept_with_its_fracture(tmp_path: Path) -> None:
     assert set(checked["deviations_sd"]) == {"male"}  # its own
     assert run("patient", "show", out, "-o", tmp_path / "page.png").returncode == 0
     assert (tmp_path / "page.png").stat().st_size > 100_000
+
+
+def test_what_the_feel_carries_wants_saved_patients(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        line = complaint(run("bench", "haptics", "--feel", "1", "--people", folder))
+        assert f"--people {folder}" in line and "saved patients" in line
+    assert "--feel" in run("bench", "haptics", "--feel", "0").stderr
+
+
+def test_what_the_feel_carries_of_a_saved_patient(embedded_case: Case, tmp_path: Path) -> None:
+    save(embedded_case.patient, tmp_path / "one")
+    shown = run("bench", "haptics", "--feel", "5", "--people", tmp_path, "--json")
+    page = json.loads(shown.stdout)
+    assert [one["course"] for one in page["courses"]] == ["cephalad", "anterior"]
+    entry = page["shares"][0]
+    assert (entry["what"], entry["share"], entry["met"]) == ("entry cortex found", 1.0, True)
+    met = all(row["met"] is not False for row in page["shares"])
+    assert shown.returncode == (0 if met else 1)

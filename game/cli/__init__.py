@@ -15,6 +15,7 @@ from rich.table import Table
 
 from game import __version__
 from game.cli.cases import case_of, level_of
+from game.cli.feel import feel_of_people
 from game.cli.leakage import leak_study
 from game.cli.patients import JsonOption, patients
 from game.cli.survey import survey_people
@@ -243,6 +244,13 @@ def bench(
     direct: Annotated[
         bool, typer.Option("--direct", help="Give the cement of --leaks without the room: faster.")
     ] = False,
+    feel: Annotated[
+        int | None,
+        typer.Option(min=1, help="Instead: what a hand tells from the force, over so many people."),
+    ] = None,
+    people: Annotated[
+        Path | None, typer.Option(help="With --feel: read saved patients, do not make them.")
+    ] = None,
     library: LibraryOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -251,7 +259,12 @@ def bench(
     Example: sacrosim bench cement --json
     Example: sacrosim bench cement --leaks 200 --against high-viscosity
     Example: sacrosim bench patient --survey 200
+    Example: sacrosim bench haptics --feel 200
     """
+    if feel is not None:
+        if not feel_of_people(feel, people, as_json):
+            raise typer.Exit(1)
+        return
     if survey is not None:
         survey_people(survey, as_json)
         return
@@ -266,8 +279,12 @@ def bench(
     if as_json:
         print(json.dumps([asdict(row) for row in rows]))
         return
-    shown = [(r.part, r.what, r.unit, f"{r.median:.4g}", f"{r.p95:.4g}", r.budget) for r in rows]
-    print_table(("part", "what", "unit", "median", "p95", "budget"), shown)
+    said = {None: "", True: "yes", False: "NO"}
+    shown = [
+        (r.part, r.what, r.unit, f"{r.median:.4g}", f"{r.p95:.4g}", r.budget, said[r.met])
+        for r in rows
+    ]
+    print_table(("part", "what", "unit", "median", "p95", "budget", "met"), shown)
 
 
 @app.command()

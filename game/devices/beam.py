@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from game.data import data_folder
 
-# Of the generator; mobile C-arms give 40-120 (facts/fluoroscopy.md: 120 at most). Below 60 no pelvis
-# is looked through: project choice.
+# Of the generator; mobile C-arms give 40-120 (facts/fluoroscopy.md: 120 at most). No pelvis is
+# looked through below 60: project choice.
 KVP_RANGE = (60.0, 120.0)
 
 

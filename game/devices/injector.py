@@ -90,9 +90,10 @@ class Injector:
     """`mixed_at` is when powder met liquid (1/3000 s), None before; `product` what was mixed.
     `syringe` is the one in the hand, full at `ready_at`; `tube_ml` what stands in its tube;
     `bore_ml` what stands in each cannula and `cures` how far that has cured; `backlog_ml` what is
-    compressed behind the plunger; `flow_ml_s` the plunger's speed in the last tick and `load_n`
-    what the hand on it felt, N. `pushing` is the cannula whose bore a stylet is emptying, `pushed`
-    the one it has just emptied; `idle` whether a hand was told that its pressing moves nothing."""
+    compressed behind the plunger; `flow_ml_s` the plunger's speed in the last tick, `load_n` and
+    `load_mpa` what the hand on it felt; `leaving_ml_s` how fast cement last left it. `pushing` is
+    the cannula whose bore a stylet is emptying, `pushed` the one it has just emptied; `idle`
+    whether a hand was told that its pressing moves nothing."""
 
     mixed_at: int | None = None
     product: str = ""
@@ -108,6 +109,8 @@ class Injector:
     backlog_ml: float = 0.0
     flow_ml_s: float = 0.0
     load_n: float = 0.0
+    load_mpa: float = 0.0
+    leaving_ml_s: float = 0.0
     pushing: Side | None = None
     pushed: Side | None = None
     idle: bool = False
@@ -255,6 +258,8 @@ def connect(injector: Injector, side: Side | None, in_flight_ml: float) -> Injec
         pushed=None,
         flow_ml_s=0.0,
         load_n=0.0,
+        load_mpa=0.0,
+        leaving_ml_s=0.0,
         backlog_ml=injector.backlog_ml - lost,
         discarded_ml=injector.discarded_ml + lost,
     )

@@ -22,6 +22,8 @@ MARGIN = 8  # the automatic level leaves out 1/8 of the side all around; project
 SAMPLES = 192  # about so many samples along a side set the levels; project choice
 NEAR = 1.8  # the automatic level looks at what is no thinner than this below the median; same
 
+OVER, ABOUT_PX = 2.5, 2.0  # over the grain's variance, by which it is taken away; sigma of E's mean
+
 Sampled = tuple[slice, slice]
 
 
@@ -32,7 +34,7 @@ class Display:
 
     `equalise` takes away that share of what is broader than `equalise_mm`, and the rest is bent to
     stay within +-`span`; `sharpen` adds that much of what is finer than `sharpen_mm` and stands out
-    of the grain; what is fainter than `coring` times the grain's spread is quenched. What is more
+    of the grain about it (`_enhanced`); of grain alone a share `grain` is left. What is more
     than `latitude` thinner than the median is burnt out (air beside the patient). The automatic
     window runs between the `low` and `high` percentiles of the middle of the field, each moved out
     from the median by a share `headroom`, so that a cannula does not set it; by hand it
@@ -44,7 +46,7 @@ class Display:
     span: float = 0.6
     sharpen: float = 1.2
     sharpen_mm: float = 0.9
-    coring: float = 1.7
+    grain: float = 0.4
     latitude: float = 2.5
     low: float = 3.0
     high: float = 94.0
@@ -72,7 +74,8 @@ def shown(
     Levels are read off about every hundredth of the picture's side. The picture is not yet flipped
     or turned."""
     size = len(signal)
-    density = -np.log(np.maximum(signal, np.float32(full * 1e-6)) / np.float32(full))
+    lowest = np.maximum(signal, np.float32(full * 1e-6))
+    density = -np.log(lowest / np.float32(full))
     middle = _middle(size, collimation)
     thinnest = np.median(density[middle]) - display.latitude
     density = np.maximum(density, np.float32(thinnest))
@@ -82,7 +85,7 @@ def shown(
     offset, thick = _bent(density, middle, pixel_mm, display)
     density += offset
     low, high = _window(density[middle][thick], display)
-    grey = _enhanced(density, middle, pixel_mm, display)
+    grey = _enhanced(density, lowest, middle, pixel_mm, display)
     grey = (grey - np.float32(low)) * np.float32(255.0 / (high - low))
     if not display.invert:
         grey = np.float32(255.0) - grey
@@ -108,15 +111,27 @@ def _bent(
 
 
 def _enhanced(
-    density: NDArray[np.float32], middle: Sampled, pixel_mm: float, display: Display
+    density: NDArray[np.float32],
+    signal: NDArray[np.float32],
+    middle: Sampled,
+    pixel_mm: float,
+    display: Display,
 ) -> NDArray[np.float32]:
-    """Edges enhanced, faint grain quenched."""
+    """Edges enhanced, grain quenched: what is fine has a share of its variance about a place from
+    the picture itself, 1 - c g^2 / E (Lee, IEEE Trans. PAMI 2 (1980) 165), and is made stronger by
+    `sharpen` as far as that share goes.
+
+    E is the mean square of the fine part over some pixels, g^2 the grain's. Grain in a logarithm is
+    as the inverse of the signal; how strong it is is read off the middle of the field."""
     fine = density - blurred(density, display.sharpen_mm / pixel_mm)
-    grain = display.coring * 1.4826 * float(np.median(np.abs(fine[middle])))
-    squared = fine * fine
-    kept = squared / (squared + np.float32(grain**2 + 1e-12))
-    kept *= np.float32(1.0 + display.sharpen)
-    return np.asarray(density - fine * (np.float32(1.0) - kept), np.float32)
+    smooth = blurred(signal, ABOUT_PX)
+    scaled = fine[middle] ** 2 * smooth[middle]  # of grain alone everywhere the same, about
+    noise = np.float32(OVER * 1.4826**2 * float(np.median(scaled))) / smooth
+    energy = blurred(fine * fine, ABOUT_PX) + np.float32(1e-12)
+    share = np.maximum(np.float32(1.0) - noise / energy, np.float32(0.0))
+    left = np.float32(display.grain)
+    strength = left + share * np.float32(1.0 + display.sharpen - display.grain)
+    return np.asarray(density + fine * (strength - np.float32(1.0)), np.float32)
 
 
 def _window(density: NDArray[np.float32], display: Display) -> tuple[float, float]:

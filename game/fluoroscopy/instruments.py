@@ -73,6 +73,16 @@ def insert(
     return AreaDensities(values)
 
 
+def with_tail(
+    areas: AreaDensities, geometry: Projection, start: Point, end: Point, radius: float
+) -> AreaDensities:
+    """`areas` with a strand of cement (LPS, mm) between two points, where tissue has parted."""
+    values = areas.values.copy()
+    box, lengths, _ = chord(geometry, start, end, radius)
+    _add(values, Material.CEMENT, box, lengths)
+    return AreaDensities(values)
+
+
 def _fill_bore(
     values: NDArray[np.float32], geometry: Projection, cannula: Cannula, bore_ml: float
 ) -> None:

@@ -51,6 +51,10 @@ def paired(volume: NDArray[np.int16]) -> NDArray[np.int32]:
     return words.view(np.int32)[..., 0]
 
 
+# Below, points and rays are tuples of scalars: an array made for each of 262 144 pixels would cost
+# as much as the pixels.
+
+
 @njit(nogil=True, cache=True)
 def _limits(source, ray, normals, low, high):  # type: ignore[no-untyped-def]
     """Where along source + t ray the bounds in the x-y plane are entered and left, in [0, 1]."""
@@ -69,7 +73,7 @@ def _limits(source, ray, normals, low, high):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, fastmath=SUMS_IN_ANY_ORDER)
-def _march(words, first, count, top_d, step_d, start_u, slope_u, step_u, start_v, slope_v, top_v):  # type: ignore[no-untyped-def]
+def _march(words, first, count, step_d, start_u, slope_u, step_u, start_v, slope_v, top_v):  # type: ignore[no-untyped-def]
     """Sums over slices of the value clipped to air..fat, fat..soft, soft.., and soft..bone.
 
     The v axis is z, whose neighbour is in the same word."""
@@ -78,7 +82,7 @@ def _march(words, first, count, top_d, step_d, start_u, slope_u, step_u, start_v
         along = np.float32(np.int32(n))
         pu = start_u + along * slope_u
         pv = min(max(start_v + along * slope_v, NONE), top_v)
-        slab = min(max(np.int32(n) + first, np.int32(0)), top_d)
+        slab = np.int32(n) + first
         iu, iv = np.int32(pu), np.int32(pv)
         fu, fv = pu - np.float32(iu), pv - np.float32(iv)
         # Unsigned: a signed index would be tested for counting from the end.
@@ -125,60 +129,65 @@ def _march_up(words, first, count, top_d, start_u, slope_u, step_u, start_v, slo
 
 
 @njit(nogil=True, cache=True)
-def _sums(words, shape, strides, axes, source, slopes, first, count):  # type: ignore[no-untyped-def]
+def _sums(words, shape, axes, source, slopes, first, count):  # type: ignore[no-untyped-def]
     """The march of one ray, the clipped sums in float32."""
     d, u, v = axes
+    strides = (shape[1] * shape[2], shape[2], 1)
     start_u = np.float32(source[u] + (first - source[d]) * slopes[0])
     start_v = np.float32(source[v] + (first - source[d]) * slopes[1])
     slope_u, slope_v = np.float32(slopes[0]), np.float32(slopes[1])
-    step_u, top_d = np.int32(strides[u]), np.int32(shape[d] - 1)
+    step_u = np.int32(strides[u])
     begin, number = np.int32(first), np.int32(count)
     if d == 2:
-        step_v = np.int32(strides[v])
+        step_v, top_d = np.int32(strides[v]), np.int32(shape[d] - 1)
         return _march_up(
             words, begin, number, top_d, start_u, slope_u, step_u, start_v, slope_v, step_v
         )
     step_d, top_v = np.int32(strides[d]), np.float32(shape[v] - 1.001)
-    return _march(
-        words, begin, number, top_d, step_d, start_u, slope_u, step_u, start_v, slope_v, top_v
-    )
+    return _march(words, begin, number, step_d, start_u, slope_u, step_u, start_v, slope_v, top_v)
 
 
 @njit(nogil=True, cache=True)
-def _trace(words, shape, strides, axes, bounds, source, ray, out):  # type: ignore[no-untyped-def]
-    """Volume-fraction lengths (3,) of bone, soft tissue and fat, voxels, along one ray.
-
-    `axes` is the steepest axis and the two others, z last unless first; all in voxel units."""
-    d, u, v = axes
+def _trace(words, shape, bounds, source, ray):  # type: ignore[no-untyped-def]
+    """Volume-fraction lengths of bone, soft tissue and fat, voxels, along one ray of a flat volume;
+    all in voxel units."""
     enter, leave = _limits(source, ray, bounds[0], bounds[1], bounds[2])
-    out[:] = 0.0
+    if leave <= enter:
+        return 0.0, 0.0, 0.0
+    d, u, v = _steepest(ray)
     one, two = source[d] + enter * ray[d], source[d] + leave * ray[d]
-    first, last = int(np.ceil(min(one, two))), int(np.floor(max(one, two)))
+    begin, end = min(one, two), max(one, two)
+    first, last = int(np.ceil(begin)), int(np.floor(end))
     count = last - first + 1
-    if leave <= enter or count <= 0:
-        return
-    slopes = (ray[u] / ray[d], ray[v] / ray[d])
+    if count <= 0:
+        return 0.0, 0.0, 0.0
+    axes, slopes = (d, u, v), (ray[u] / ray[d], ray[v] / ray[d])
     length = np.sqrt(1.0 + slopes[0] * slopes[0] + slopes[1] * slopes[1])
-    # The first and last sample stand for what lies between them and the bounds, not for half a
-    # slice: it matters where the volume cuts through tissue.
-    for start, number, weight in (
-        (first, count, 1.0),
-        (first, 1, first - min(one, two) - 0.5),
-        (last, 1, max(one, two) - last - 0.5),
-    ):
-        to_fat, to_soft, to_bone, solid = _sums(
-            words, shape, strides, axes, source, slopes, start, number
-        )
-        any_tissue = (to_fat - number * AIR) / (FAT - AIR)
-        not_fat = (to_soft - number * FAT) / (SOFT - FAT)
-        capped = (solid - number * SOFT) / (BONE - SOFT)
-        out[0] += weight * length * (to_bone - number * SOFT) / (BONE - SOFT)
-        out[1] += weight * length * (not_fat - capped)
-        out[2] += weight * length * (any_tissue - not_fat)
+    # Where the volume cuts through tissue, the first and last sample stand for what lies between
+    # them and the bounds, not for half a slice.
+    at_fat, at_soft, at_bone, at_solid = _sums(words, shape, axes, source, slopes, first, count)
+    to_fat, to_soft, to_bone, solid = float(at_fat), float(at_soft), float(at_bone), float(at_solid)
+    samples = float(count)
+    ends = ((first, first - begin - 0.5), (last, end - last - 0.5))
+    for at, more in ends:
+        if not bounds[3]:
+            break
+        at_fat, at_soft, at_bone, at_solid = _sums(words, shape, axes, source, slopes, at, 1)
+        to_fat += more * at_fat
+        to_soft += more * at_soft
+        to_bone += more * at_bone
+        solid += more * at_solid
+        samples += more
+    any_tissue = (to_fat - samples * AIR) / (FAT - AIR)
+    not_fat = (to_soft - samples * FAT) / (SOFT - FAT)
+    capped = (solid - samples * SOFT) / (BONE - SOFT)
+    bone = (to_bone - samples * SOFT) / (BONE - SOFT)
+    return length * bone, length * (not_fat - capped), length * (any_tissue - not_fat)
 
 
 @njit(nogil=True, cache=True)
 def _steepest(ray):  # type: ignore[no-untyped-def]
+    """The ray's steepest axis and the two others, z last unless first."""
     x, y, z = abs(ray[0]), abs(ray[1]), abs(ray[2])
     if y >= x and y >= z:
         return 1, 0, 2
@@ -188,15 +197,14 @@ def _steepest(ray):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _pixel(words, bounds, source, ray, out, row, column):  # type: ignore[no-untyped-def]
-    """One ray of a picture."""
-    flat = words.reshape(-1)
-    shape = words.shape
-    strides = (shape[1] * shape[2], shape[2], 1)
-    sums = np.empty(3)
-    _trace(flat, shape, strides, _steepest(ray), bounds, source, ray, sums)
-    for material in range(3):
-        out[material, row, column] = sums[material]
+def _pixel(words, shape, bounds, source, ends, out, row, column):  # type: ignore[no-untyped-def]
+    """One ray of a picture; `ends` are the column's first pixel and the step to the next row's."""
+    x, y, z, dx, dy, dz = ends
+    ray = (x + row * dx - source[0], y + row * dy - source[1], z + row * dz - source[2])
+    bone, soft, fat = _trace(words, shape, bounds, source, ray)
+    out[0, row, column] = bone
+    out[1, row, column] = soft
+    out[2, row, column] = fat
 
 
 @njit(nogil=True, cache=True)
@@ -223,23 +231,35 @@ def _between(out, row, column, down, across, tolerance):  # type: ignore[no-unty
 
 
 @njit(nogil=True, cache=True)
-def _even_column(words, bounds, source, corner, down, out, column, tolerance):  # type: ignore[no-untyped-def]
+def _even_column(words, shape, bounds, source, ends, out, column, tolerance):  # type: ignore[no-untyped-def]
     """One picture column, top to bottom (neighbours along z share cache lines): every other pixel,
     then those between, traced where the others do not tell them. Tolerance 0 traces them all."""
     step = 2 if tolerance > 0.0 else 1
     for row in range(0, out.shape[1], step):
-        _pixel(words, bounds, source, corner + row * down - source, out, row, column)
+        _pixel(words, shape, bounds, source, ends, out, row, column)
     for row in range(1, out.shape[1], 2):
         if step == 2 and not _between(out, row, column, 1, 0, tolerance):
-            _pixel(words, bounds, source, corner + row * down - source, out, row, column)
+            _pixel(words, shape, bounds, source, ends, out, row, column)
 
 
 @njit(nogil=True, cache=True)
-def _odd_column(words, bounds, source, corner, down, out, column, tolerance):  # type: ignore[no-untyped-def]
+def _odd_column(words, shape, bounds, source, ends, out, column, tolerance):  # type: ignore[no-untyped-def]
     """A column between two that are done."""
     for row in range(out.shape[1]):
         if not _between(out, row, column, 0, 1, tolerance):
-            _pixel(words, bounds, source, corner + row * down - source, out, row, column)
+            _pixel(words, shape, bounds, source, ends, out, row, column)
+
+
+@njit(nogil=True, cache=True)
+def _ends(corner, right, down, column):  # type: ignore[no-untyped-def]
+    return (
+        corner[0] + column * right[0],
+        corner[1] + column * right[1],
+        corner[2] + column * right[2],
+        down[0],
+        down[1],
+        down[2],
+    )
 
 
 @njit(nogil=True, cache=True)
@@ -247,29 +267,34 @@ def trace_serial(words, bounds, source, corner, right, down, tolerance, out):  #
     """Fills `out` (3, h, w) with voxel lengths of bone, soft tissue and fat.
 
     `words` are a `paired` volume; `bounds` are unit vectors (n, 2) in the x-y plane and the lowest
-    and highest extent (n,) of the body along each; `source`, `corner` (the first pixel), `right`
+    and highest extent (n,) of the body along each, within the volume, and whether the volume's
+    sides cut through the body; `source`, `corner` (the first pixel), `right`
     and `down` (one pixel) (3,) in fractional voxel indices. In z the end slices go on for ever.
     Pixels that their neighbours tell to within `tolerance` of optical depth x mm per voxel are not
     traced; 0 traces all."""
     step = 2 if tolerance > 0.0 else 1
+    flat, shape = words.reshape(-1), words.shape
+    start = (source[0], source[1], source[2])
     for column in range(0, out.shape[2], step):
-        at = corner + column * right
-        _even_column(words, bounds, source, at, down, out, column, tolerance)
+        ends = _ends(corner, right, down, column)
+        _even_column(flat, shape, bounds, start, ends, out, column, tolerance)
     if step == 2:
         for column in range(1, out.shape[2], 2):
-            at = corner + column * right
-            _odd_column(words, bounds, source, at, down, out, column, tolerance)
+            ends = _ends(corner, right, down, column)
+            _odd_column(flat, shape, bounds, start, ends, out, column, tolerance)
 
 
 @njit(nogil=True, cache=True, parallel=True)
 def trace_parallel(words, bounds, source, corner, right, down, tolerance, out):  # type: ignore[no-untyped-def]
     """`trace_serial` over all cores; only for the one thread that owns parallel kernels."""
     step = 2 if tolerance > 0.0 else 1
+    flat, shape = words.reshape(-1), words.shape
+    start = (source[0], source[1], source[2])
     for n in prange((out.shape[2] + step - 1) // step):
-        at = corner + n * step * right
-        _even_column(words, bounds, source, at, down, out, n * step, tolerance)
+        ends = _ends(corner, right, down, n * step)
+        _even_column(flat, shape, bounds, start, ends, out, n * step, tolerance)
     for n in prange(out.shape[2] // 2):
         if step == 2:
             column = 2 * n + 1
-            at = corner + column * right
-            _odd_column(words, bounds, source, at, down, out, column, tolerance)
+            ends = _ends(corner, right, down, column)
+            _odd_column(flat, shape, bounds, start, ends, out, column, tolerance)

@@ -30,9 +30,9 @@ AROUND = 3.0  # so that a ray of any slope begins and ends in air
 TOLD_BY_NEIGHBOURS, FINE = 0.004, 0.65
 SKIN_HU = -900  # below it is air: bounds the body; project choice
 
-# Directions (8, 2) in the x-y plane, 22.5 degrees apart from x on, and the body's lowest and
-# highest extent (8,) along each, voxels.
-Bounds = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+# Directions (8, 2) in the x-y plane, 22.5 degrees apart from x on, the body's lowest and highest
+# extent (8,) along each, voxels, and whether it reaches the volume's sides.
+Bounds = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], bool]
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,10 +170,11 @@ def _bounds(inside: NDArray[np.bool_]) -> Bounds:
     normals[np.abs(normals) < 1e-12] = 0.0
     body = np.argwhere(np.any(inside, axis=2))
     if len(body) == 0:
-        return normals, np.zeros(8), np.zeros(8)
+        return normals, np.zeros(8), np.zeros(8), False
     along = body @ normals.T
     low, high = along.min(axis=0) - AROUND, along.max(axis=0) + AROUND
     for axis, direction in ((0, 0), (1, 4)):
         low[direction] = max(low[direction], 0.0)
         high[direction] = min(high[direction], inside.shape[axis] - 1.001)
-    return normals, low, high
+    sides = (inside[0], inside[-1], inside[:, 0], inside[:, -1])
+    return normals, low, high, any(bool(side.any()) for side in sides)

@@ -16,7 +16,7 @@ from game.fluoroscopy.cement import fill
 from game.fluoroscopy.detector import PANEL, Detector, detected
 from game.fluoroscopy.display import MONITOR, Display, marked, oriented, shown, side_letters
 from game.fluoroscopy.hand import with_hand
-from game.fluoroscopy.instruments import insert
+from game.fluoroscopy.instruments import insert, with_tail
 from game.fluoroscopy.projector import AreaDensities, Projector
 from game.fluoroscopy.spectrum import transmitted, unattenuated
 from game.geometry.carm import Projection
@@ -97,6 +97,8 @@ def scene_areas(
         if cannula.stage in ("held", "tissue", "bone"):
             bore = state.injector.bore_ml.get(side, 0.0)
             areas = insert(areas, geometry, projector, cannula, bore)
+    for tail in state.tails.values():
+        areas = with_tail(areas, geometry, tail.start, tail.end, tail.radius)
     if state.gripped is not None:
         cannula = state.cannulas[state.gripped]
         areas = with_hand(areas, geometry, cannula, state.operator.side)

@@ -106,7 +106,7 @@ def syringe_words(state: State, chosen: SyringeName) -> str:
     if left > 0:
         return f"{title}: being filled, {left:.0f} s"
     where = "off" if injector.connected is None else f"on {injector.connected}"
-    load = f"   {injector.load_n:.0f} N, {injector.pressure_mpa:.1f} MPa"
+    load = f"   {injector.load_n:.0f} N, {injector.load_mpa:.1f} MPa"
     return f"{title} {where}: {injector.syringe_ml:.2f} mL{load if injector.load_n else ''}"
 
 

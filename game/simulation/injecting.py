@@ -112,7 +112,7 @@ def _handled(state: State, control: Control) -> State:
     injector, ml_per_s = replace(state.injector, flow_ml_s=0.0), control.plunger / 1000.0
     side = injector.feeding
     if side is None:
-        return replace(state, injector=replace(injector, load_n=0.0))
+        return replace(state, injector=replace(injector, load_n=0.0, load_mpa=0.0))
     if injector.pushing is not None:
         injector = (
             injector
@@ -124,8 +124,8 @@ def _handled(state: State, control: Control) -> State:
         most = _priming_ml_s(state, side, dead)
         injector = press(injector, min(ml_per_s, most), TICK_S, dead, in_flight(state))
     state = _primed(replace(state, injector=injector), side, state.injector)
-    load = _load(state, side, control.plunger)
-    return replace(state, injector=replace(state.injector, load_n=load))
+    mpa, newtons = _load(state, side, control.plunger)
+    return replace(state, injector=replace(state.injector, load_n=newtons, load_mpa=mpa))
 
 
 def _filled_mm(state: State, side: Side, dead_ml: float) -> float:
@@ -164,25 +164,28 @@ def _exchanged(state: State, side: Side, share: float) -> State:
     return replace(state, injector=replace(state.injector, cures=cures))
 
 
-def _load(state: State, side: Side, plunger: int) -> float:
-    """What the hand feels, N: pressure times area, and friction against its way; 0 for a hand that
-    would have to pull."""
+def _load(state: State, side: Side, plunger: int) -> tuple[float, float]:
+    """What the hand feels, MPa and N: pressure times area, and friction against its way; 0 for a
+    hand that would have to pull."""
     injector, cannula = state.injector, state.cannulas[side]
     spring, bore = injector.spring, GAUGES[cannula.gauge].bore
     if spring is None:
         pressing = injector.pushing is not None and plunger > 0
         area = pi * bore**2 / 4.0
-        return min(STYLET_N, state.cement.total_mpa * area) if pressing else 0.0
-    way = (plunger > 0) - (plunger < 0)
-    return max(0.0, _pressure(state, side, spring) * spring.area + way * spring.friction)
+        mpa = min(STYLET_N / area, state.cement.total_mpa) if pressing else 0.0
+        return mpa, mpa * area
+    way, mpa = (plunger > 0) - (plunger < 0), _pressure(state, side, spring)
+    return mpa, max(0.0, mpa * spring.area + way * spring.friction)
 
 
 def _pressure(state: State, side: Side, spring: Syringe) -> float:
-    """MPa at the plunger: what is compressed, or, while the bore fills, what the flow loses."""
+    """MPa at the plunger: what is compressed, less what has left since the bone was last asked, as
+    fast as it did before; or, while the bore fills, what the flow loses."""
     injector, cannula = state.injector, state.cannulas[side]
     dead = cannula.dead_volume_ml
     if injector.backlog_ml > 0 or injector.filled_way(dead):
-        return injector.pressure_mpa
+        gone = injector.leaving_ml_s * seconds(state.time % CEMENT) if state.due else 0.0
+        return max(0.0, injector.backlog_ml - gone) / spring.compliance
     flow, length = 1000.0 * injector.flow_ml_s, _filled_mm(state, side, dead)
     if flow <= 0.0 or length <= 0.0:
         return 0.0
@@ -223,7 +226,8 @@ def _settle(case: Case, state: State, solve: Solve) -> State:
         return state
     cement = solve(case.medium, state.channels, state.cement, due)
     placed_ml = cement.delivered_ml - state.cement.delivered_ml
-    injector = replace(state.injector, backlog_ml=max(0.0, state.injector.backlog_ml - placed_ml))
+    left = max(0.0, state.injector.backlog_ml - placed_ml)
+    injector = replace(state.injector, backlog_ml=left, leaving_ml_s=placed_ml / due.seconds)
     injected = with_side(state.injected_ml, side, state.injected_ml.get(side, 0.0) + placed_ml)
     before = state
     state = replace(state, cement=cement, injector=injector, injected_ml=injected)

@@ -163,7 +163,7 @@ class State:
             stylet=cannula.stylet,
             bone_entry=cannula.bone_entry,
             track=cannula.track,
-            plunger_mpa=self.injector.pressure_mpa,
+            plunger_mpa=self.injector.load_mpa,
             plunger_n=self.injector.load_n,
             in_tissue=cannula.stage in ("tissue", "bone"),
             bore=GAUGES[cannula.gauge].bore,

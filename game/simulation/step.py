@@ -24,6 +24,7 @@ from game.simulation import cement
 from game.simulation.actions import act, told
 from game.simulation.case import Case
 from game.simulation.cement import Cement
+from game.simulation.cement.heat import setting_celsius
 from game.simulation.cement.outcome import (
     column_foot_mm,
     column_mm,
@@ -35,6 +36,7 @@ from game.simulation.cement.outcome import (
     leaks,
     levels_of,
 )
+from game.simulation.cement.products import USUAL, product
 from game.simulation.clock import TICK, TICK_S, crossed, interval
 from game.simulation.control import Control, Expose, Finish
 from game.simulation.events import Briefed, Exposed, LegPain, Outcome, Refused
@@ -208,6 +210,7 @@ def _outcome(case: Case, state: State) -> Outcome:
         hand_pulses=state.operator.hand_pulses,
         eye_mgy=state.operator.eye_mgy,
         balance=imbalance(state.injector, state.in_patient_ml),
+        celsius=_celsius(case, state),
         tail_ml={side: tail.ml for side, tail in sorted(state.tails.items())},
         tail_mm={side: tail.mm for side, tail in sorted(state.tails.items())},
         exits_ml=exits(cement),
@@ -215,6 +218,11 @@ def _outcome(case: Case, state: State) -> Outcome:
         hazard_mm=hazards_mm(case.patient, cement, case.medium),
         **_columns(case, cement),
     )
+
+
+def _celsius(case: Case, state: State) -> Mapping[str, float]:
+    chosen = product(state.injector.product or USUAL)
+    return dict(setting_celsius(case.medium, state.cement, chosen))
 
 
 class _Columns(TypedDict):

@@ -197,7 +197,7 @@ def spectrum_error() -> float:
 
 def transmission_error(kvp: float, paths: Paths = TISSUES) -> float:
     """The largest relative difference, over `BEHIND` and paths, of what the shipped bins let
-    through to the panel from what SpekPy's spectrum in fine steps does with xraydb's attenuation."""
+    through to the panel from what SpekPy's fine spectrum does with xraydb's attenuation."""
     kev, at = fine()
     table = beam.attenuation(kvp)
     energy = fine_fluence(kvp) * kev * at["absorbed"]

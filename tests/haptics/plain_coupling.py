@@ -32,7 +32,7 @@ class PlainCoupling:
 
     def __post_init__(self) -> None:
         self.chain = PlainChain(self.device)
-        self.stiffness = self.device.stiffness * 40.0 / self.device.peak
+        self.stiffness = self.device.stiffness * 15.0 / self.chain.lasting
         self.damping = 2.0 * np.sqrt(self.stiffness * MASS)
 
     def tick(

@@ -27,6 +27,11 @@ class PlainChain:
     given: float = 0.0
     heat: float = 0.0
 
+    @property
+    def lasting(self) -> float:
+        """N that the motors bear for ever."""
+        return (self.device.continuous or self.device.peak * 0.88 / 3.3) / 1.1**0.5
+
     def tick(
         self, time: float, published: float, at: np.ndarray, speed: np.ndarray, force: np.ndarray,
         arm: bool = True, hold: bool = False, reset: bool = False, error: int = 0,
@@ -43,11 +48,11 @@ class PlainChain:
             self.at, self.time = at, time
         wanted = np.zeros(3)
         if not bad:
-            wanted = force * peak / (np.linalg.norm(force) + 40.0)
+            wanted = force * self.lasting / (np.linalg.norm(force) + 15.0)
         self._advance(bad, arm, hold or time - published > 0.065, reset, wanted)
         gain = {"ramp": self.ramped / 1000, "active": 1.0}.get(self.mode, 0.0)
         self.told = self._shaped(gain * wanted, moved) if gain else np.zeros(3)
-        self.heat += (float(self.told @ self.told) - self.heat) / 500
+        self.heat += (float(self.told @ self.told) - self.heat) / 100
         return self.told
 
     def _advance(self, bad: bool, arm: bool, held: bool, reset: bool, wanted: np.ndarray) -> None:
@@ -56,7 +61,7 @@ class PlainChain:
         elif self.mode == "fault":
             self.mode = "disarmed" if reset else "fault"
         elif self.mode == "disarmed":
-            if arm and not held and np.linalg.norm(wanted) <= 0.1 * self.device.peak:
+            if arm and not held and np.linalg.norm(wanted) <= 0.2 * self.lasting:
                 self.mode, self.ramped = "ramp", 0
         elif held:
             self.mode, self.ramped = "ramp", 0
@@ -67,11 +72,10 @@ class PlainChain:
 
     def _shaped(self, wanted: np.ndarray, moved: np.ndarray) -> np.ndarray:
         peak = self.device.peak
-        continuous = self.device.continuous or peak * 0.88 / 3.3
-        lasting = continuous**2 / 1.5
-        spare = lasting + (peak**2 / lasting - 1) * (lasting - self.heat)
-        share = np.sqrt(max(0.0, spare)) / peak
-        force = under(self.told + under(share * wanted - self.told, 0.5 * peak), share * peak)
+        most = self.lasting**2
+        spare = most + (peak**2 / most - 1) * (most - self.heat)
+        force = self.told + under(wanted - self.told, 0.5 * peak)
+        force = under(force, float(np.sqrt(max(0.0, spare))))
         over = self.given - 1.0
         if over > 0:
             if force @ moved > 0:

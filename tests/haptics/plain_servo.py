@@ -12,7 +12,7 @@ from haptics.law import TissueLaw
 from haptics.tissue import BEVEL, OPEN, Instrument, Layer, TissueField
 
 BONY = (Layer.CORTEX, Layer.CANCELLOUS, Layer.BONE, Layer.CEMENT)
-STEP, STEPS, HALVINGS, RELAX, TURN, TINY = 0.05, 40, 6, 10.0, 0.02, 1e-12
+STEP, STEPS, HALVINGS, RELAX, TURN, TINY, STILL = 0.05, 40, 6, 10.0, 0.02, 1e-12, 1e-5
 STICK, DWELL, TAP_STEPS = 0.001, 50, 200
 
 
@@ -50,6 +50,7 @@ class PlainCannula:
     wall_depth: float = 0.0
     from_bone: bool = False
     grip: float = 0.0
+    crushed: float = 0.0  # MPa against the whole point
     rested: int = 0
     turning: float = 0.0
     pushed: float = 0.0  # mm in the last tick, without its tap
@@ -121,7 +122,7 @@ class PlainCannula:
         if back <= self.stretch_at(Layer.SKIN, holds):
             return self.stretch_force(Layer.SKIN, back)
         self.stage, self.entry, self.cut, self.from_bone = "soft", self.tip, True, False
-        self.grip, self.rested, self.tracks = 0.0, 0, []
+        self.grip, self.rested, self.crushed, self.tracks = 0.0, 0, 0.0, []
         self.slack = self.soft = self.bone = self.depth = self.deepest = self.wall_depth = 0.0
         return holds
 
@@ -138,6 +139,7 @@ class PlainCannula:
         if 0 < self.wall_depth < self.deepest > self.depth and self.old_track() is None:
             self.tracks = [*self.tracks, (self.axis, self.wall_depth, self.deepest)][-4:]
         self.axis, self.tip, self.deepest = axis, self.entry + self.depth * axis, self.depth
+        self.crushed = 0.0
         found = self.old_track()
         if found is not None and found[2] > self.depth:
             self.wall_depth, self.deepest = found[1:]
@@ -192,15 +194,25 @@ class PlainCannula:
 
     def marrow_density(self) -> float:
         deep = -blend(self.tissue.distance, self.bone_index(self.tip), inf)
-        if deep > 4.0:
+        if not 0 <= deep <= 4.0:
             return self.density_at(self.tip)
         thick = blend(self.tissue.cortex, self.bone_index(self.tip), 0.0)
-        lack = thick + self.tissue.body_spacing - deep
-        if deep < 0 or lack <= 0:
+        lack = thick + 2 * self.tissue.body_spacing - deep
+        slope = self.slope_of_distance()
+        steep = float(np.sqrt(slope @ slope))
+        if lack <= 0 or steep < 0.3:
             return self.density_at(self.tip)
-        slope = -blend(self.tissue.distance, self.bone_index(self.tip + self.axis), 1e9) - deep
-        shift = lack / max(abs(slope), 0.3) * (1 if slope >= 0 else -1)
-        return self.density_at(self.tip + shift * self.axis)
+        return self.density_at(self.tip - lack / steep * slope)
+
+    def slope_of_distance(self) -> np.ndarray:
+        """The gradient within the tip's voxel: trilinear values are straight along each axis."""
+        at, volume = self.bone_index(self.tip), self.tissue.distance
+        low = np.minimum(at.astype(int), np.array(volume.shape) - 2)
+        ends = []
+        for axis in range(3):
+            there = [np.where(np.arange(3) == axis, low + end, at) for end in (0, 1)]
+            ends.append(blend(volume, there[1], inf) - blend(volume, there[0], inf))
+        return np.array(ends) / self.tissue.bone_spacing
 
     def stress(self, density: float) -> float:
         law = self.law
@@ -218,13 +230,9 @@ class PlainCannula:
                 thick = blend(self.tissue.cortex, self.bone_index(at), 0.0)
             at = at + thick / 2 * self.axis
             wall_density = self.density_at(at)
-        area, edge = pi * radius**2, 2 * pi * radius
-        if self.tool.tip == BEVEL:
-            area, edge = law.bevel_bone * area, law.bevel_bone * edge
-        if self.tool.tip == OPEN:
-            area = law.open_bone * pi * (radius**2 - self.tool.bore**2)
-            edge = 2 * pi * (radius + self.tool.bore)
-        force = self.stress(marrow) * area
+        area, edge = self.areas()
+        fresh_wall = not self.cut and not self.from_bone
+        force = (self.stress(marrow) if fresh_wall else self.crushed) * area
         share = wall_density / law.density_wall
         wall = law.wall_strength * edge * thick * share
         if self.from_bone:
@@ -232,6 +240,14 @@ class PlainCannula:
         if self.layer == Layer.CORTEX:
             return force + (law.wall_cutting * wall if self.cut else wall)
         return force + (wall if self.layer == Layer.BONE and not self.cut else 0.0)
+
+    def areas(self) -> tuple[float, float]:
+        """The tip's area, mm2, and its edge, mm."""
+        law, radius, bore = self.law, self.tool.radius, self.tool.bore
+        if self.tool.tip == OPEN:
+            return law.open_bone * pi * (radius**2 - bore**2), 2 * pi * (radius + bore)
+        scale = law.bevel_bone if self.tool.tip == BEVEL else 1.0
+        return scale * pi * radius**2, scale * 2 * pi * radius
 
     def shaft(self, inward: bool) -> float:
         law, radius = self.law, self.tool.radius
@@ -262,7 +278,7 @@ class PlainCannula:
             scale = 2 * self.tool.radius / self.law.soft_diameter
             sheet = self.stage == "soft" and not self.cut
             return shaft + self.bone_force() + sheet * scale * self.law.periosteum_puncture
-        return shaft + self.soft_force(self.layer, self.cut)
+        return shaft + self.soft_force(self.layer, self.cut) + self.crushed * self.areas()[0]
 
     def push(self, gap: float) -> float:
         force = went = 0.0
@@ -272,7 +288,7 @@ class PlainCannula:
             sign = 1 if inward else -1
             holds = self.holds(inward)
             excess = abs(stretch) - self.stretch_at(self.layer, holds)
-            if excess <= TINY:
+            if excess <= STILL:
                 force = sign * self.stretch_force(self.layer, abs(stretch))
                 break
             if inward and not self.cut:
@@ -353,6 +369,10 @@ class PlainCannula:
             self.deepest = max(self.deepest, self.depth + far)
         self.depth += far
         self.tip = self.entry + self.depth * self.axis
+        if uncut:
+            bears = self.stress(self.marrow_density()) if self.layer in BONY else 0.0
+            share = 1.0 if self.tool.tip == OPEN else min(1.0, far / self.law.tip_taper)
+            self.crushed += share * (bears - self.crushed)
         if self.layer in BONY:
             self.bone = max(0.0, self.bone + far)
             self.grip = max(0.0, self.grip + self.gripping() * far)

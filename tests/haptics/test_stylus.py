@@ -47,6 +47,7 @@ def tissue() -> Tissue:
 def device(built: Built) -> Iterator[StandIn]:
     with device_running(built) as running:
         running.put("transform", UPRIGHT)
+        running.put("damping", 13.0)  # N s/m, critical: a hand that does not swing
         yield running
 
 

@@ -15,6 +15,7 @@ from haptics.law import law_from_table
 from haptics.tissue import (
     Layer,
     bone_force,
+    cancellous_stress,
     density_at,
     interpolated,
     layer_at,
@@ -77,14 +78,14 @@ def test_forces_of_bone_are_the_published_forms() -> None:
     assert density == pytest.approx(0.131 + 0.00107 * 200.0)
     crush = 20.0 * density**2 * pi * RADIUS**2
     wall = 6.0 * 2.0 * pi * RADIUS * 1.5 * density / 0.5
-    assert bone_force(
-        LAW, Layer.CANCELLOUS, True, density, density, 1.5, TOOL, True
-    ) == pytest.approx(crush)
-    whole = bone_force(LAW, Layer.CORTEX, False, density, density, 1.5, TOOL, True)
+    stress = cancellous_stress(LAW, density)
+    marrow = bone_force(LAW, Layer.CANCELLOUS, True, stress, density, 1.5, TOOL, True)
+    assert marrow == pytest.approx(crush)
+    whole = bone_force(LAW, Layer.CORTEX, False, stress, density, 1.5, TOOL, True)
     assert whole == pytest.approx(crush + wall)
-    thin = bone_force(LAW, Layer.CORTEX, False, density, density, 0.5, TOOL, False)
+    thin = bone_force(LAW, Layer.CORTEX, False, stress, density, 0.5, TOOL, False)
     assert thin == pytest.approx(crush + LAW.wall_bending * 0.25 * (density / 0.5) ** 2)
-    broken = bone_force(LAW, Layer.CORTEX, True, density, density, 1.5, TOOL, True)
+    broken = bone_force(LAW, Layer.CORTEX, True, stress, density, 1.5, TOOL, True)
     assert broken == pytest.approx(crush + 0.35 * wall)
 
 
@@ -92,14 +93,14 @@ def test_a_sweep_of_bone_keeps_the_published_order_and_range() -> None:
     """Porcine puncture is 6.7 N and more, a clinician's push 400-600 N (facts/haptics.md)."""
     densities = 0.131 + 0.00107 * np.array([-50.0, 0.0, 60.0, 100.0, 200.0, 300.0, 500.0, 700.0])
     thicknesses = (0.5, 0.8, 1.2, 1.6, 2.0)
-    forces = np.array(
-        [
-            [bone_force(LAW, Layer.CORTEX, False, rho, rho, t, TOOL, True) for t in thicknesses]
-            for rho in densities
-        ]
-    )
+    stresses = [cancellous_stress(LAW, rho) for rho in densities]
+    forces = np.array([
+        [bone_force(LAW, Layer.CORTEX, False, stress, rho, t, TOOL, True) for t in thicknesses]
+        for stress, rho in zip(stresses, densities, strict=True)
+    ])  # fmt: skip
     crush = [
-        bone_force(LAW, Layer.CANCELLOUS, True, rho, rho, 0.0, TOOL, True) for rho in densities
+        bone_force(LAW, Layer.CANCELLOUS, True, stress, rho, 0.0, TOOL, True)
+        for stress, rho in zip(stresses, densities, strict=True)
     ]
     assert np.all(forces > np.array(crush)[:, None])
     assert np.all(np.diff(crush) >= 0)

@@ -120,7 +120,7 @@ def test_volume_is_kept_and_fills_are_fractions(
 
 def test_what_is_not_physical_is_refused() -> None:
     medium = block((3, 3, 3))
-    with pytest.raises(ValueError, match="marrow_pa_s is 0.0; it must be above 0"):
+    with pytest.raises(ValueError, match=r"marrow_pa_s is 0\.0; it must be above 0"):
         TwoFluid(medium, 1.0, 0.0, np.array([0]))
     with pytest.raises(ValueError, match="no outlet"):
         TwoFluid(medium, 1.0, 1.0, np.empty(0, np.int64))

@@ -89,9 +89,8 @@ def test_kerma_is_the_tubes_output_at_the_reference_point() -> None:
     """380 mm from the focal spot; pulses add up."""
     patient = block(400.0, 200.0)
     first = expose(patient, Tube(), AP, 0)
-    assert first.kerma_mgy == pytest.approx(
-        first.mas * air_kerma(first.kvp, fluence(first.kvp, 380.0))
-    )
+    per_mas = air_kerma(first.kvp, fluence(first.kvp, 380.0))
+    assert first.kerma_mgy == pytest.approx(first.mas * per_mas)
     second = expose(patient, first, AP, 200)
     assert second.kerma_mgy == pytest.approx(2.0 * first.kerma_mgy)
     assert second.pulses == 2

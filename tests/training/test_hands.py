@@ -17,6 +17,7 @@ from game.simulation.state import ServoView
 from game.training.hands import Asked, Hand, MouseHand, take_up
 from game.training.tissue import Tissue, tissue_field, tissue_law, tissue_of
 from haptics.law import TissueLaw
+from haptics.memory import TICKS
 from haptics.tissue import BEVEL, DIAMOND, OPEN, Layer
 
 TRAY = ServoView(
@@ -100,10 +101,10 @@ def test_reports_and_events_keep_the_clock(tissue: Tissue) -> None:
     hand, time = placed(tissue).advance_to(ABOVE_SKIN + 5.0), 0
     counts = []
     while not hand.done:
-        before = hand.grip.memory[-1]
+        before = hand.grip.memory[TICKS]
         time += TICK
         hand, report = hand.tick(time)
-        counts.append(int(hand.grip.memory[-1] - before))
+        counts.append(int(hand.grip.memory[TICKS] - before))
         for event in report.events:
             assert event.time % 3 == 0
             assert time - TICK < event.time <= time
