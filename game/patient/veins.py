@@ -24,7 +24,7 @@ NUMBER = (
     2.0,
     1.0,
 )  # means, a side: through the anterior cortex of the ala; by each of the foramina
-RADIUS_MM = 0.45  # median, inside bone: calibrated
+RADIUS_MM = 0.8  # median, inside bone: calibrated
 SPREAD, WIDEST_MM = 0.4, 1.5  # of the radius: SD of its log, and the most
 TRUNK_MM, LINK_MM = 1.25, 0.8  # radii of the lateral sacral vein, and least of what joins it
 ROOT_MM = (5.0, 14.0)  # how far into the ala a vein begins under the cortex it leaves by

@@ -12,8 +12,8 @@ import numpy as np
 
 from game.geometry.grid import FloatArray
 
-MEAN_MM = 2.0  # over a sheet, median of people: calibrated
-PERSON, MOST_SD = 0.35, 2.0  # spread between fractures (of the log), and how far it goes
+MEAN_MM = 3.0  # over a sheet, median of people: calibrated
+PERSON, MOST_SD = 0.35, 1.5  # spread between fractures (of the log), and how far it goes
 RIM, RIM_MM = 2.0, 5.0  # times as wide at the cortex as deep inside, and how fast it narrows
 _STREAM = 0x6A  # of the seed's generators; so that other draws of a patient stay independent
 
