@@ -297,8 +297,6 @@ def main() -> None:
     print(f"leak, ours / theirs   {found['leak_ours_ml']:.3f} / {found['leak_theirs_ml']:.3f} mL")
     differs = found["leak_difference_percent"]
     print(f"leak, difference      {differs:.1f} %   (at most {LEAK_PERCENT:.0f})")
-        f"leak, difference      {found['leak_difference_percent']:.1f} %   (at most {LEAK_PERCENT:.0f})"
-    )
     print(f"time, ours / theirs   {found['seconds_ours']:.2f} / {found['seconds_theirs']:.1f} s")
     print(f"times faster          {found['times_faster']:.0f}   (at least {FASTER:.0f})")
 
