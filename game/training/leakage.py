@@ -8,7 +8,7 @@ expert's whole procedure; alae that the long-axis path does not serve are left o
 What a radiograph shows: the leak's shadow on the final AP and lateral, in pixels of PIXEL_MM, where
 it is SHOWN_MM thick or more and not behind more cement; a leak counts once what shows of it is
 VISIBLE_ML on either view. Bone does not hide it: cement is denser. A CT shows CT_ML of it. The
-thresholds are project choices, not validated; VISIBLE_ML was calibrated here.
+thresholds are project choices, not validated.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from game.training.expert import perform
 from game.training.levels import LevelError, make_case
 
 PIXEL_MM, SHOWN_MM = 0.75, 0.75
-VISIBLE_ML = 0.02  # calibrated
+VISIBLE_ML = 0.02  # as the expert sees it: a bead of 3.4 mm
 CT_ML = 0.01
 CT_RATIO = 1.5  # leaks on CT for one on radiographs: PMID 12585583 and related
 CONFIDENCE = 0.95
