@@ -111,6 +111,11 @@ def test_an_unwritable_out(tmp_path: Path) -> None:
     assert "--out" in complaint(run("demo", "--out", tmp_path / "file" / "out"))
 
 
+def test_a_study_of_leaks_names_the_products_there_are(tmp_path: Path) -> None:
+    line = complaint(run("bench", "cement", "--leaks", "2", "--against", "gold", cwd=tmp_path))
+    assert "gold" in line and "high-viscosity" in line
+
+
 def test_bad_options_are_one_line(tmp_path: Path) -> None:
     assert "--seed" in complaint(run("demo", "--seed", "-1", cwd=tmp_path))
     assert "--device" in complaint(run("play", "--device", "trackball", cwd=tmp_path))

@@ -16,6 +16,7 @@ from rich.table import Table
 from game import __version__
 from game.cli.cases import case_of, level_of
 from game.cli.feel import feel_of_people
+from game.cli.leakage import leak_study
 from game.cli.patients import JsonOption, patients
 from game.cli.survey import survey_people
 from game.cli.xrays import xray
@@ -230,6 +231,19 @@ def bench(
         int | None,
         typer.Option(min=2, help="Instead: how so many generated people stand to the published."),
     ] = None,
+    leaks: Annotated[
+        int | None,
+        typer.Option(min=1, help="Instead: how often the expert's cement leaks in so many people."),
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Where --leaks keeps patients, to go on where it stopped.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="A product that --leaks compares on the same people.")
+    ] = None,
+    direct: Annotated[
+        bool, typer.Option("--direct", help="Give the cement of --leaks without the room: faster.")
+    ] = False,
     feel: Annotated[
         int | None,
         typer.Option(min=1, help="Instead: what a hand tells from the force, over so many people."),
@@ -243,6 +257,7 @@ def bench(
     """Time the simulator's parts on this machine, beside their budgets.
 
     Example: sacrosim bench cement --json
+    Example: sacrosim bench cement --leaks 200 --against high-viscosity
     Example: sacrosim bench patient --survey 200
     Example: sacrosim bench haptics --feel 200
     """
@@ -252,6 +267,9 @@ def bench(
         return
     if survey is not None:
         survey_people(survey, as_json)
+        return
+    if leaks is not None:
+        leak_study(leaks, keep, against, direct, as_json)
         return
     from game.training.bench import PARTS, measure
 

@@ -188,7 +188,7 @@ def _unit(vector: FloatArray) -> FloatArray:
 
 def _layer(case: Case, plane: _Plane, cement: Cement, side: Side) -> _Layer:
     points = places(cement, case.patient.bone, case.medium.veins)
-    kpa = _pressure_kpa(cement)
+    kpa = 1000.0 * cement.mpa
     if plane.unrolled:
         return _on_sheet(case, plane, cement, (points, kpa), case.patient.sheet(side))
     near = np.abs((points - plane.origin) @ np.cross(plane.across, plane.up)) < ASIDE_MM
@@ -198,13 +198,6 @@ def _layer(case: Case, plane: _Plane, cement: Cement, side: Side) -> _Layer:
     beyond = _laid(plane, flat[near & ~inside], cement.ml[near & ~inside])
     press = _highest(plane, flat[near], kpa[near])
     return _Layer(np.where(fill > 0.1, fill, np.nan), press, beyond)
-
-
-def _pressure_kpa(cement: Cement) -> FloatArray:
-    """Pressure of each row during the last advance: the potential, scaled to the pressure at the
-    tip."""
-    top = float(cement.potential.max(initial=0.0))
-    return cement.potential * (1000.0 * cement.front_mpa / top if top > 0 else 0.0)
 
 
 def _laid(plane: _Plane, flat: FloatArray, ml: FloatArray) -> FloatArray:

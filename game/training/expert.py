@@ -18,6 +18,7 @@ from game.geometry.views import ViewName
 from game.patient.patient import Side
 from game.simulation.batch import cement_age, product_of
 from game.simulation.case import Case
+from game.simulation.cement.products import USUAL
 from game.simulation.clock import TICK, UNITS_PER_SECOND, seconds
 from game.simulation.control import (
     Action,
@@ -45,7 +46,9 @@ from haptics.virtual import TURNING
 Procedure = Generator[Control, State, None]
 
 ALIQUOT_ML = 0.3  # facts/procedure.md: 0.1-0.3 mL
-SYRINGE_ALIQUOTS = 5  # with the bore 2.1 mL a side; facts/procedure.md: 2-4
+# By how many sides share the working window: with the bore 3.0 mL, or 2.1 mL a side;
+# facts/procedure.md: 2-4
+SYRINGE_ALIQUOTS = {1: 8, 2: 5}
 SYRINGE: SyringeName = "1-ml"  # the least force for a given pressure, and the finest aliquots
 FLOW_UL_S = 50  # 0.05 mL/s, at which plunger forces were published (facts/haptics.md)
 SPENT_ML = 1e-4  # less than this behind the plunger is none
@@ -62,16 +65,18 @@ UNDER_SKIN_MM = 4.0  # a cannula drawn back this far is taken away
 START_MM = 5.0  # the tip is brought to the skin from this far
 
 
-def perform(case: Case, entry_offset: float = 0.0) -> Procedure:
-    """The whole case; `entry_offset` mm displaces both bony entries, to test the grading."""
-    yield from _Expert(case, entry_offset).whole_case()
+def perform(case: Case, entry_offset: float = 0.0, product: str = USUAL) -> Procedure:
+    """The whole case with a cement `product`; `entry_offset` mm displaces both bony entries, to
+    test the grading."""
+    yield from _Expert(case, entry_offset, product).whole_case()
 
 
 class _Expert:
     """`state` is the last State seen; every generator is a stretch of the procedure."""
 
-    def __init__(self, case: Case, entry_offset: float) -> None:
+    def __init__(self, case: Case, entry_offset: float, product: str) -> None:
         self.case = case
+        self.product = product
         self.state = begin(case)
         self.sides = case.level.sides
         self.lines = {side: planned_line(case, side, entry_offset) for side in self.sides}
@@ -82,7 +87,7 @@ class _Expert:
         yield from self.look("ap")
         for side in self.sides:
             yield from self.place(side)
-        yield from self.do(Mix())
+        yield from self.do(Mix(self.product))
         yield from self.until_age(product_of(self.state).window_s[0] - PRIMING_S)
         for side in self.sides:
             yield from self.prime(side)
@@ -158,12 +163,12 @@ class _Expert:
         each. The last ones are what stands in the bore, pushed out by the stylet."""
         bore = self.state.cannulas[side].dead_volume_ml
         pushes = ceil(bore / ALIQUOT_ML)
-        aliquots = [ALIQUOT_ML] * SYRINGE_ALIQUOTS + [bore / pushes] * pushes
+        aliquots = [ALIQUOT_ML] * SYRINGE_ALIQUOTS[len(self.sides)] + [bore / pushes] * pushes
         aliquots[-1] += SHORT_OF_TIP_ML  # until the stylet is home
         stretch = (bony_depth(self.state.cannulas[side]) - FOOT_MM) / len(aliquots)
         leaks = 0
         for number, ml in enumerate(aliquots):
-            if number == SYRINGE_ALIQUOTS:
+            if number == len(aliquots) - pushes:
                 yield from self.do(MoveStylet(side, True))
             seen = self.state.cement.leaked_ml
             yield from self.aliquot(side, ml, stretch)

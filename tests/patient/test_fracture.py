@@ -17,7 +17,8 @@ from game.patient.build import build
 from game.patient.errors import PatientError
 from game.patient.fracture import Plan, crushed, crushed_hounsfield, fractures_of, stepped
 from game.patient.fracture.crush import GAP_HU
-from game.patient.fracture.sheet import APERTURE_MM, CLOSE_MM
+from game.patient.fracture.gape import MEAN_MM, MOST_SD, PERSON, RIM, gaping, mean_gap
+from game.patient.fracture.sheet import CLOSE_MM
 from game.patient.fracture.step import RUN_MM, STEP_MM
 from game.patient.fracture.surface import MEDIAL_MM, RIM_DEPTH_MM
 from game.patient.patient import FORAMINA, SIDES, Fracture, Landmark, Region, Side, Structure
@@ -153,11 +154,13 @@ def test_an_h_is_two_sheets_and_a_bar_between_them_through_the_canal() -> None:
 def test_the_aperture_is_uneven_smooth_and_right_on_average(plan: Plan) -> None:
     fracture = broken(plan)[plan.name]
     gaps = fracture.apertures
-    assert fracture.aperture == pytest.approx(APERTURE_MM)
+    assert fracture.aperture == pytest.approx(MEAN_MM)
     assert gaps.min() >= 0 and gaps.std() > 0.1
     near = cKDTree(fracture.points).query(fracture.points, k=2)[1][:, 1]
-    assert np.abs(gaps - gaps[near]).mean() < 0.25  # over 1 mm
-    np.testing.assert_allclose(fracture.aperture_at(fracture.points[::9]), gaps[::9], atol=0.25)
+    assert np.abs(gaps - gaps[near]).mean() < 0.25 * MEAN_MM  # over 1 mm
+    np.testing.assert_allclose(
+        fracture.aperture_at(fracture.points[::9]), gaps[::9], atol=0.25 * MEAN_MM
+    )
 
 
 def test_the_aperture_closes_where_the_sheet_ends_in_bone_and_gapes_at_cortex() -> None:
@@ -166,6 +169,22 @@ def test_the_aperture_closes_where_the_sheet_ends_in_bone_and_gapes_at_cortex() 
     front = fracture.points[:, 1] < fracture.points[:, 1].min() + 1.0
     front &= fracture.points[:, 2] > fracture.points[:, 2].min() + CLOSE_MM + 1.0
     assert fracture.apertures[lowest].max() < 0.5 * fracture.apertures[front].min()
+
+
+def test_a_gap_is_wider_at_the_cortex_and_keeps_its_mean() -> None:
+    areas = np.array([1.0, 2.0, 1.0])
+    wide = gaping(np.ones(3), areas, np.array([0.0, 5.0, 1e3]), 1.5)
+    assert wide @ areas / areas.sum() == pytest.approx(1.5)
+    assert wide[0] / wide[2] == pytest.approx(RIM)
+    assert wide[1] / wide[2] == pytest.approx(1.0 + (RIM - 1.0) * np.exp(-1.0))
+
+
+def test_mean_gaps_spread_as_said_around_their_median() -> None:
+    drawn = np.log([mean_gap(seed, 0) / MEAN_MM for seed in range(1, 2001)])
+    assert abs(np.median(drawn)) < 0.05 * PERSON * 2
+    assert drawn.std() == pytest.approx(PERSON, rel=0.15)
+    assert np.abs(drawn).max() <= PERSON * MOST_SD * (1 + 1e-9)
+    assert mean_gap(0, 1) == MEAN_MM and mean_gap(3, 0) != mean_gap(3, 1)
 
 
 def test_the_same_seed_draws_the_same_and_another_another() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -13,12 +13,13 @@ from scipy.ndimage import binary_dilation, distance_transform_edt, gaussian_filt
 from game.geometry.grid import FloatArray, Grid
 from game.patient.errors import PatientError
 from game.patient.fracture.draw import Plan
+from game.patient.fracture.gape import gaping, mean_gap
 from game.patient.fracture.surface import AlaSheet, Surface, ala_sheet, bar
 from game.patient.landmarks.frame import midsagittal
 from game.patient.patient import FORAMINA, SIDES, Fracture, FractureName, Landmark, Region
 from game.patient.segmentation import Bones
 
-APERTURE_MM = 1.0  # mean over a sheet; this and all below: project choices, not validated
+# This and all below: project choices, not validated
 UNEVEN, UNEVEN_MM = 0.3, 5.0  # the aperture's spread (of its log) and how far it keeps its value
 CLOSE_MM = 4.0  # over which the aperture closes towards an edge inside bone
 NERVE_GAP_MM = 4.0  # from canal and foramina, of a central fracture that stays out of them
@@ -73,8 +74,15 @@ def fractures_of(
         else:
             beside = tuple(sheets.values()) if is_h else ()
             surface = bar(landmarks, midsagittal(bones).axes, beside)
-        made[plan.name] = _fracture(bones, region, surface, plan, is_h, rng)
+        sheet = _fracture(bones, region, surface, plan, is_h, rng)
+        made[plan.name] = _gaping(bones, sheet, mean_gap(seed, number))
     return made
+
+
+def _gaping(bones: Bones, sheet: Fracture, mean: float) -> Fracture:
+    """The sheet with `mean` mm of aperture, wider at the cortex."""
+    depth = -bones.grid.sample(bones.sacrum, sheet.points, 0.0)
+    return replace(sheet, apertures=gaping(sheet.apertures, sheet.areas, depth, mean))
 
 
 def _fracture(
@@ -160,15 +168,15 @@ def _reaches(lattice: _Lattice) -> tuple[Region, ...]:
 
 
 def _apertures(lattice: _Lattice, areas: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """How far the sheet gapes at its points, mm (n,): smooth and log-normal, closing to nothing
-    towards each edge that lies inside bone; APERTURE_MM on average."""
+    """How unevenly the sheet gapes at its points (n,): smooth and log-normal, closing to nothing
+    towards each edge that lies inside bone; 1 on average."""
     noise = gaussian_filter(rng.standard_normal(lattice.u.shape), UNEVEN_MM / SAMPLE_MM)
     field = np.exp(UNEVEN * noise / noise.std())
     if lattice.blind.any():
         gap = distance_transform_edt(~lattice.blind, sampling=SAMPLE_MM) - 0.5 * SAMPLE_MM
         field = field * np.clip(gap / CLOSE_MM, 0.0, 1.0)
     own = field[lattice.inside]
-    return np.asarray(own * (APERTURE_MM * areas.sum() / (own @ areas)))
+    return np.asarray(own * (areas.sum() / (own @ areas)))
 
 
 def _voxels(
