@@ -142,7 +142,7 @@ def test_a_lateral_costs_more_than_an_ap(width: float, depth: float, rate: float
 
 
 def test_bone_does_not_go_on_beyond_the_volumes_ends() -> None:
-    """A beam tilted by 60 deg leaves through the end slices; of bone in them soft tissue goes on."""
+    """A beam at 60 deg leaves through the end slices; for bone in them soft tissue goes on."""
     steep = CArmPose(radians(180.0), radians(60.0), (0.0, 0.0, 0.0))
     soft, bone = block(400.0, 200.0, 50), block(400.0, 200.0, 50)
     bone.hounsfield[:, :, [0, -1]] = np.where(bone.hounsfield[:, :, [0, -1]] > -1000, 1500, -1000)
