@@ -164,14 +164,14 @@ def _faults(pose: CArmPose, around: Surroundings) -> list[tuple[float, str]]:
     low, high = ORBIT
     faults = [
         (
-            max(low - orbit, orbit - high),
-            f"the arc would stand at {degrees(orbit):.0f} deg of its orbit; "
-            f"it allows {degrees(low):.0f} to {degrees(high):.0f}",
-        ),
-        (
             abs(pose.secondary) - STEEPEST,
             f"secondary angle is {degrees(pose.secondary):.0f} deg; "
             f"the C-arm allows +-{degrees(STEEPEST):.0f}",
+        ),
+        (
+            max(low - orbit, orbit - high),
+            f"the arc would stand at {degrees(orbit):.0f} deg of its orbit; "
+            f"it allows {degrees(low):.0f} to {degrees(high):.0f}",
         ),
     ]
     for axis, place, (least, most) in zip(AXES, pose.isocentre, TRAVEL, strict=True):

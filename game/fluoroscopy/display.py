@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from game.fluoroscopy.blur import blurred, enlarged, reduced, spread, step_for
+from game.fluoroscopy.detector import ELECTRONIC_KEV_MM
 from game.fluoroscopy.field import lit
 from game.geometry.carm import Projection
 from game.geometry.grid import FloatArray
@@ -22,7 +23,9 @@ MARGIN = 8  # the automatic level leaves out 1/8 of the side all around; project
 SAMPLES = 192  # about so many samples along a side set the levels; project choice
 NEAR = 1.8  # the automatic level looks at what is no thinner than this below the median; same
 
-OVER, ABOUT_PX = 2.5, 2.0  # over the grain's variance, by which it is taken away; sigma of E's mean
+PANEL_KEV = ELECTRONIC_KEV_MM**2 / 60.0  # keV/mm2 where the panel's grain is as that of 60 keV
+DARKEST = 0.02  # of the median signal: what is behind more is black anyway; project choice
+OVER, ABOUT_PX = 2.5, 2.0  # how much of g^2 is taken away; sigma of E, pixels; project choices
 
 Sampled = tuple[slice, slice]
 
@@ -74,9 +77,10 @@ def shown(
     Levels are read off about every hundredth of the picture's side. The picture is not yet flipped
     or turned."""
     size = len(signal)
-    lowest = np.maximum(signal, np.float32(full * 1e-6))
-    density = -np.log(lowest / np.float32(full))
     middle = _middle(size, collimation)
+    floor = max(full * 1e-6, float(np.median(signal[middle])) * DARKEST)
+    lowest = np.maximum(signal, np.float32(floor))
+    density = -np.log(lowest / np.float32(full))
     thinnest = np.median(density[middle]) - display.latitude
     density = np.maximum(density, np.float32(thinnest))
     window = lit(size, collimation)
@@ -121,12 +125,14 @@ def _enhanced(
     the picture itself, 1 - c g^2 / E (Lee, IEEE Trans. PAMI 2 (1980) 165), and is made stronger by
     `sharpen` as far as that share goes.
 
-    E is the mean square of the fine part over some pixels, g^2 the grain's. Grain in a logarithm is
-    as the inverse of the signal; how strong it is is read off the middle of the field."""
+    E is the mean square of the fine part over some pixels, g^2 the grain's. The grain of quanta in
+    a logarithm is as the inverse of the signal s, the panel's own as its square: together as
+    (1 + e / s) / s. How strong it is is read off the middle of the field."""
     fine = density - blurred(density, display.sharpen_mm / pixel_mm)
     smooth = blurred(signal, ABOUT_PX)
-    scaled = fine[middle] ** 2 * smooth[middle]  # of grain alone everywhere the same, about
-    noise = np.float32(OVER * 1.4826**2 * float(np.median(scaled))) / smooth
+    shape = (np.float32(1.0) + np.float32(PANEL_KEV) / smooth) / smooth
+    usual = float(np.median(fine[middle] ** 2 / shape[middle]))  # of grain alone the same, about
+    noise = np.float32(OVER * 1.4826**2 * usual) * shape
     energy = blurred(fine * fine, ABOUT_PX) + np.float32(1e-12)
     share = np.maximum(np.float32(1.0) - noise / energy, np.float32(0.0))
     left = np.float32(display.grain)

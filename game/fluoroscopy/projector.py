@@ -2,7 +2,8 @@
 
 Line integrals add and intensities do not, so what is kept per pose are the static anatomy's area
 densities; the cannula and the cement are laid over them. Beyond the volume's ends in z the body is
-taken to go on as its end slice, so that a tilted beam meets no cut through the patient.
+taken to go on as its end slice with soft tissue for bone: bones drawn out into columns, the pubis
+above all, would lie over the sacrum of every tilted view.
 """
 
 from __future__ import annotations
@@ -155,12 +156,18 @@ def tissue_at(
 
 
 def _without_metal(patient: Patient) -> tuple[NDArray[np.int16], NDArray[np.int16] | None]:
-    """The volume with air where metal is, and metal as 'bone' in 'soft tissue' (or None)."""
+    """The volume with air where metal is, and metal as 'bone' in 'soft tissue' (or None); neither
+    bone nor metal in its end slices in z."""
     metal = patient.structures == Structure.METAL
-    if not metal.any():
-        return np.ascontiguousarray(patient.hounsfield), None
+    ends = [0, -1]
     hollow = np.where(metal, np.int16(AIR), patient.hounsfield)
-    return hollow, np.where(metal, np.int16(BONE), np.int16(SOFT))
+    soft = np.minimum(patient.hounsfield[:, :, ends], np.int16(SOFT))
+    hollow[:, :, ends] = np.where(metal[:, :, ends], np.int16(SOFT), soft)
+    if not metal.any():
+        return hollow, None
+    solid = np.where(metal, np.int16(BONE), np.int16(SOFT))
+    solid[:, :, ends] = np.int16(SOFT)
+    return hollow, solid
 
 
 def _bounds(inside: NDArray[np.bool_]) -> Bounds:

@@ -42,6 +42,7 @@ SHOT_MAS = (0.02, 40.0)  # of a single exposure: 40 mA for 1 s at most; project 
 THIN_MM, THICK_MM = 120.0, 360.0  # of water, where kV is lowest and highest; project choice
 REFERENCE_MM = SOURCE_TO_ISOCENTRE_MM - 150.0  # focal spot to reference point, IEC 60601-2-43
 MEASURED = 0.5  # side of the control's measuring field over the picture's; project choice
+SOFT_HU = 50.0  # what bone beyond the volume's ends counts as
 RAYS = 7
 STEP_MM = 4.0
 
@@ -111,8 +112,8 @@ def water_equivalent(patient: Patient, pose: CArmPose, field: Field = OPEN) -> f
     """Mean water-equivalent thickness, mm, over the measuring field, the middle half of the
     irradiated one's side: the sum of 1 + HU/1000.
 
-    Beyond the volume's ends in z the body is taken to go on as its end slice; beyond its sides is
-    air. Cannula and cement are not seen by it."""
+    Beyond the volume's ends in z the body is taken to go on as its end slice, without bone; beyond
+    its sides is air. Cannula and cement are not seen by it."""
     grid = patient.body
     source, sensors = _bundle(pose, field)
     origin = np.array(grid.origin)
@@ -148,6 +149,8 @@ def _thickness(volume, origin, spacing, source, sensors):  # type: ignore[no-unt
             j = int(np.floor((at[1] - origin[1]) / spacing + 0.5))
             k = int(np.floor((at[2] - origin[2]) / spacing + 0.5))
             if 0 <= i < volume.shape[0] and 0 <= j < volume.shape[1]:
-                k = min(max(k, 0), volume.shape[2] - 1)
-                total += max(0.0, 1.0 + volume[i, j, k] / 1000.0) * length / steps
+                value = float(volume[i, j, min(max(k, 0), volume.shape[2] - 1)])
+                if not 0 <= k < volume.shape[2]:
+                    value = min(value, SOFT_HU)
+                total += max(0.0, 1.0 + value / 1000.0) * length / steps
     return total / len(sensors)

@@ -11,11 +11,21 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from xray_solids import UPRIGHT
 
 from game.devices.carm import CArmPose
 from game.devices.tube import OPEN, Field, Tube
 from game.fluoroscopy.detector import Detector
 from game.fluoroscopy.dicom import Shot, dataset, linear, save_dicom
+from game.fluoroscopy.display import side_letters
+from game.geometry.views import (
+    PELVIC_VIEWS,
+    VIEWS,
+    PelvicView,
+    ViewName,
+    pelvic_angles,
+    view_angles,
+)
 
 POSE = CArmPose(radians(210.0), radians(35.0), (4.0, -5.0, 6.0))
 
@@ -86,6 +96,26 @@ def test_dciodvfy_finds_no_error(tmp_path: Path, field: Field) -> None:
     said = run.stdout + run.stderr
     assert "XAImage" in said
     assert "Error" not in said
+
+
+@pytest.mark.parametrize("view", [*VIEWS, *PELVIC_VIEWS])
+def test_dciodvfy_finds_no_error_in_any_view(tmp_path: Path, view: ViewName | PelvicView) -> None:
+    if shutil.which("dciodvfy") is None:
+        pytest.skip("dciodvfy (Debian's dicom3tools) is not installed")
+    angles = (
+        pelvic_angles(view, UPRIGHT)
+        if view == "inlet" or view == "outlet"
+        else view_angles(view, UPRIGHT)
+    )
+    pose = CArmPose(*angles, (4.0, -5.0, 6.0))
+    geometry = pose.projection(128)
+    made = replace(shot(), pose=pose, geometry=geometry, towards=side_letters(geometry, np.eye(3)))
+    save_dicom(made, tmp_path / "x.dcm")
+    run = subprocess.run(
+        ["dciodvfy", str(tmp_path / "x.dcm")], capture_output=True, text=True, check=False
+    )
+    assert "XAImage" in run.stdout + run.stderr
+    assert "Error" not in run.stdout + run.stderr
 
 
 def test_without_a_grid_the_file_says_so() -> None:

@@ -85,6 +85,19 @@ def test_the_body_goes_on_beyond_the_volumes_ends() -> None:
     assert found == pytest.approx(10.0 * np.sqrt(2.0) * 1.06, rel=0.002)
 
 
+def test_bone_and_metal_do_not_go_on_beyond_the_volumes_ends() -> None:
+    """Bone and a nail across the lower end slice: a beam that leaves below meets soft tissue."""
+    hounsfield = np.full(GRID.shape, SOFT, np.int16)
+    geometry = view(180.0, 60.0, size=3, field=2.0)
+    plain = projector(hounsfield).areas(geometry).values
+    hounsfield[:, :, :2] = BONE
+    lying = patient(hounsfield)
+    lying.structures[45:55, :, :2] = Structure.METAL
+    found = Projector(lying).areas(geometry).values
+    assert found[[0, 3]].max() < 10.0 * 0.3, "as much as two slices hold, not a column of it"
+    assert found[:3].sum(axis=0) == pytest.approx(plain[:3].sum(axis=0), rel=0.03)
+
+
 def test_metal_counts_as_steel_and_displaces() -> None:
     hounsfield = np.full(GRID.shape, SOFT, np.int16)
     lying = patient(hounsfield)

@@ -141,6 +141,14 @@ def test_a_lateral_costs_more_than_an_ap(width: float, depth: float, rate: float
     assert frontal.kap_gycm2 < lateral.kap_gycm2
 
 
+def test_bone_does_not_go_on_beyond_the_volumes_ends() -> None:
+    """A beam at 60 deg leaves through the end slices; for bone in them soft tissue goes on."""
+    steep = CArmPose(radians(180.0), radians(60.0), (0.0, 0.0, 0.0))
+    soft, bone = block(400.0, 200.0, 50), block(400.0, 200.0, 50)
+    bone.hounsfield[:, :, [0, -1]] = np.where(bone.hounsfield[:, :, [0, -1]] > -1000, 1500, -1000)
+    assert water_equivalent(bone, steep) == pytest.approx(water_equivalent(soft, steep), rel=0.03)
+
+
 def test_kap_is_kerma_times_area_at_any_distance() -> None:
     """298 mm at 1020 mm; a share c of the side takes c squared of it."""
     kerma = 2.0
