@@ -311,6 +311,8 @@ def _bone_between(s: Subject, upper: int, lower: int, side: Side) -> float:
         dorsal = s.at(f"foramen_s{level}_dorsal_{side}")
         ends.append(dorsal - BESIDE_CANAL_MM * _axis(s, level, side))
     length = float(np.linalg.norm(ends[1] - ends[0]))
+    if length < STEP_MM:
+        return np.nan
     t = np.linspace(0.0, 1.0, 400)
     inside = s.depth(ends[0] + t[:, None] * (ends[1] - ends[0])) < 0
     return float(inside.mean() * length)

@@ -19,9 +19,12 @@ SPAN, PITCH, RADIUS = (46.0, 42.0, 38.0, 36.0), (-20.0, -45.0, -66.0, -84.0), (4
 DEEP = 15.0  # half depth of the box, mm
 
 
-def block(shift: FloatArray, hip_top: float = 50.0, slope: float = 0.0) -> dict[str, float]:
+def block(
+    shift: FloatArray, hip_top: float = 50.0, slope: float = 0.0, cut: int = 5
+) -> dict[str, float]:
     """A box |x| <= 55, |y| <= 15, -100 <= z <= 0 with eight holes along y, moved by `shift`, its
-    top falling off by `slope` from |x| = 35 on; hip bones beside it up to `hip_top`."""
+    top falling off by `slope` from |x| = 35 on; hip bones beside it up to `hip_top`. Foramina from
+    level `cut` on have no length."""
     grid = Grid(tuple(float(v) for v in np.array([-65.0, -25.0, -110.0]) + shift), 0.75,
                 (174, 67, 161))  # type: ignore[arg-type]  # fmt: skip
     x, y, z = (
@@ -41,8 +44,12 @@ def block(shift: FloatArray, hip_top: float = 50.0, slope: float = 0.0) -> dict[
             hole = np.hypot(x - sign * span / 2, z - at) - radius
             bone = np.maximum(bone, -hole)
             middle = [sign * span / 2, 0.0, at]
-            for name, deep in (("", 0.0), ("_ventral", -DEEP), ("_dorsal", DEEP)):
-                marks[f"foramen_s{n}{name}_{side}"] = [middle[0], deep, at]
+            if n >= cut:
+                middle, deepest = [20.0, 0.0, -70.0], 0.0
+            else:
+                deepest = DEEP
+            for name, deep in (("", 0.0), ("_ventral", -deepest), ("_dorsal", deepest)):
+                marks[f"foramen_s{n}{name}_{side}"] = [middle[0], deep, middle[2]]
     for name, place in (("psis", [45, 40, -20]), ("piis", [50, 30, -50]), ("asis", [110, -80, 0]),
                         ("pubic_tubercle", [25, -80, -90])):  # fmt: skip
         for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
@@ -108,6 +115,12 @@ def test_measures_do_not_depend_on_where_the_patient_lies(found: dict[str, float
     assert moved.keys() == found.keys()
     for row, value in found.items():
         assert moved[row] == pytest.approx(value, abs=0.3), row
+
+
+def test_a_sacrum_that_is_cut_off_is_measured_as_far_as_it_goes() -> None:
+    """Below the cut, both openings of a foramen lie in one place: no row of theirs, no crash."""
+    cut = block(np.zeros(3), cut=3)
+    assert "dorsal_gap_s1_s2" in cut and "dorsal_gap_s3_s4" not in cut
 
 
 def test_a_corridor_ends_in_the_joints() -> None:

@@ -153,7 +153,7 @@ def _line(bent: Bent, p: FloatArray, s: FloatArray) -> FloatArray:
 def _gaps(measures: Measures) -> FloatArray:
     """Bone (3,) between posterior foramina, mm, that is asked for: from S1 down."""
     # two series of the same bone, 2 mm apart: between them
-    twice = 0.72 * measures["dorsal_gap_s2_s3"] + 0.28 * measures["dorsal_gap_s2_s3_again"]
+    twice = 0.695 * measures["dorsal_gap_s2_s3"] + 0.305 * measures["dorsal_gap_s2_s3_again"]
     return np.array([measures["dorsal_gap_s1_s2"], twice, measures["dorsal_gap_s3_s4"]])
 
 

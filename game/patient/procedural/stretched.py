@@ -28,8 +28,9 @@ AHEAD = 6.0  # mm that the rounding of two smooth surfaces takes off an ala's an
 # depth at its back that makes up for it (measured on the mean of the 16 sacra: bone ahead 4.2 mm)
 FORWARD = 2.8  # mm by which the alae lie further forward than in the mean form, so that the
 # published path stays in bone
-FORM_CORRIDOR = 14.5  # mm, the mean form's corridor at S1
-SLOPE = 2.2  # of what the corridor lacks, the ala's side is lower
+FORM_CORRIDOR = 14.1  # mm, the drawn corridor at S1 for which the ala's side is the mean form's
+SLOPE = 3.0  # of what a corridor lacks to that, the side is lower (both calibrated on the survey's
+# own people, so that measured corridors spread as published)
 SLOPES = (-8.0, 13.0)  # mm that it is lower at most (project choice)
 SLOPE_X = (30.0, 50.0)  # mm from the midline, over which it falls (form)
 HIATUS_ROUND = -0.2  # mm by which the canal is measured less deep at the apex (template)
