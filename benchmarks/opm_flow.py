@@ -39,6 +39,7 @@ CEMENT_PA_S, MARROW_PA_S = 100.0, 0.1
 FLOW_MM3_S = 100.0  # 6 mL/min, the fastest that is taught
 STEP_S = 0.05
 REPORTS_S = 0.5  # of OPM Flow, simulated seconds
+FIRST_S = 0.01  # its first step; a longer one fails to converge, and it then shuts the well
 CORTEX_MM, CORTEX_MM2 = 1.5, 1.0e-9
 APERTURE_MM = 0.8
 DICE, LEAK_PERCENT, FASTER = 0.95, 5.0, 100.0  # what is asked for
@@ -130,7 +131,11 @@ def theirs(case: Case, folder: Path) -> Outcome:
     (folder / "CASE.DATA").write_text(deck(case), encoding="ascii")
     began = perf_counter()
     done = subprocess.run(
-        ["flow", "CASE.DATA", "--output-dir=.", "--threads-per-process=1"],
+        [
+            "flow", "CASE.DATA", "--output-dir=.", "--threads-per-process=1",
+            f"--initial-time-step-in-days={FIRST_S}",
+            f"--min-time-step-before-shutting-problematic-wells-in-days={FIRST_S * 1e-3}",
+        ],
         cwd=folder, capture_output=True, text=True, check=False,
     )  # fmt: skip
     took = perf_counter() - began
