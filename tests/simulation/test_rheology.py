@@ -15,14 +15,10 @@ from scipy.integrate import quad
 
 from game.data import data_folder
 from game.simulation.cement.products import (
-    SETTING_S,
-    WINDOW_S,
     ProductError,
     product,
     products,
     read_products,
-    setting,
-    viscosity,
 )
 from game.simulation.cement.rheology import (
     BODY_C,
@@ -35,7 +31,7 @@ from game.simulation.cement.rheology import (
     bore_loss,
     newtonian,
     poiseuille,
-    rate,
+    room_age,
 )
 
 USUAL = product()
@@ -43,12 +39,12 @@ NAMES = ("low-viscosity", "medium-viscosity", "high-viscosity")
 
 
 def test_a_fresh_batch_has_its_starting_viscosity() -> None:
-    assert viscosity(0.0) == USUAL.start_pa_s
+    assert USUAL.viscosity(0.0) == USUAL.start_pa_s
 
 
 def test_viscosity_doubles_as_the_law_says() -> None:
-    doubling = 77.0 * log(2.0) / rate(26.0)
-    assert viscosity(100.0 + doubling) == pytest.approx(2.0 * viscosity(100.0))
+    doubling = 77.0 * log(2.0)
+    assert USUAL.viscosity(100.0 + doubling) == pytest.approx(2.0 * USUAL.viscosity(100.0))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -60,10 +56,10 @@ def test_setting_time_lies_among_the_brands(name: str) -> None:
 
 
 def test_window_runs_from_toothpaste_to_stiff_and_ends_before_setting() -> None:
-    first, last = WINDOW_S
-    assert first < last < SETTING_S
-    assert viscosity(first) == pytest.approx(100.0)
-    assert viscosity(last) == pytest.approx(STIFF_PA_S)
+    first, last = USUAL.window_s
+    assert first < last < USUAL.setting_s
+    assert USUAL.viscosity(room_age(first)) == pytest.approx(100.0)
+    assert USUAL.viscosity(room_age(last)) == pytest.approx(STIFF_PA_S)
 
 
 def test_thicker_products_may_be_injected_sooner_and_for_longer() -> None:
@@ -75,22 +71,22 @@ def test_thicker_products_may_be_injected_sooner_and_for_longer() -> None:
 
 
 def test_set_cement_stays_set() -> None:
-    assert not setting(SETTING_S - 1e-6)
-    assert setting(SETTING_S)
-    assert viscosity(SETTING_S) == viscosity(1e6) == FROZEN_PA_S
+    gel = USUAL.gel_age_s
+    assert USUAL.viscosity(gel - 1e-6) < FROZEN_PA_S
+    assert USUAL.viscosity(gel) == USUAL.viscosity(1e6) == FROZEN_PA_S
 
 
 @settings(deadline=None)
 @given(st.floats(0, 1e5), st.floats(0, 1e5))
 def test_it_never_thins(one: float, other: float) -> None:
     early, late = sorted((one, other))
-    assert viscosity(early) <= viscosity(late) <= FROZEN_PA_S
+    assert USUAL.viscosity(early) <= USUAL.viscosity(late) <= FROZEN_PA_S
 
 
 @pytest.mark.parametrize("age", [-1.0, nan, inf])
 def test_an_impossible_age_is_refused_in_one_line(age: float) -> None:
     with pytest.raises(ValueError, match="cement age is") as told:
-        viscosity(age)
+        USUAL.viscosity(age)
     assert "\n" not in str(told.value)
 
 

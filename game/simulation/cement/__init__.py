@@ -10,13 +10,9 @@ from game.simulation.cement.exits import Exit
 from game.simulation.cement.flow import advance
 from game.simulation.cement.medium import Medium, medium_of
 from game.simulation.cement.products import (
-    SETTING_S,
-    WINDOW_S,
     ProductError,
     product,
     products,
-    setting,
-    viscosity,
 )
 from game.simulation.cement.rheology import Product, aged, apparent_viscosity
 from game.simulation.cement.veins import Veins
@@ -24,8 +20,6 @@ from game.simulation.cement.veins import Veins
 __all__ = [
     "EMPTY",
     "NO_CHANNELS",
-    "SETTING_S",
-    "WINDOW_S",
     "Cement",
     "Channels",
     "Exit",
@@ -40,6 +34,4 @@ __all__ = [
     "medium_of",
     "product",
     "products",
-    "setting",
-    "viscosity",
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from functools import cache
-from math import isfinite
 from pathlib import Path
 from types import MappingProxyType
 
@@ -13,13 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from game.data import data_folder
 from game.errors import BadInput
-from game.simulation.cement.rheology import (
-    FROZEN_PA_S,
-    STIFF_PA_S,
-    TOOTHPASTE_PA_S,
-    Product,
-    room_age,
-)
+from game.simulation.cement.rheology import FROZEN_PA_S, STIFF_PA_S, TOOTHPASTE_PA_S, Product
 
 USUAL = "medium-viscosity"
 MEASURES = (
@@ -99,24 +92,3 @@ def product(name: str = USUAL) -> Product:
     if name not in known:
         raise ProductError(f"cement is {name!r}; there are {', '.join(known)}")
     return known[name]
-
-
-SETTING_S = product().setting_s
-"""Seconds after mixing at which a batch of the usual cement gels in the room (about 570)."""
-
-WINDOW_S = product().window_s
-"""Seconds after mixing between which it may be injected: from toothpaste (230) to stiff (450)."""
-
-
-def viscosity(since_mixing_s: float) -> float:
-    """Pa s of the usual cement so long after mixing, kept in the room; FROZEN_PA_S once gelled."""
-    if not (isfinite(since_mixing_s) and since_mixing_s >= 0):
-        raise ValueError(f"cement age is {since_mixing_s} s; it must be 0 or more")
-    if setting(since_mixing_s):
-        return FROZEN_PA_S
-    return product().viscosity(room_age(since_mixing_s))
-
-
-def setting(since_mixing_s: float) -> bool:
-    """Whether it has gelled, so that it neither flows nor leaves the cannula."""
-    return since_mixing_s >= SETTING_S
