@@ -13,6 +13,7 @@ from scipy.sparse.linalg import spsolve
 
 from game.geometry.grid import Point
 from game.simulation.cement import EMPTY, NO_CHANNELS, Cement, Medium, advance
+from game.simulation.cement.bone import TIGHT
 from game.simulation.cement.network import FULL
 from game.training import cement_cases as cases
 from game.training.cement_cases import PA_S, block, pushed, request
@@ -112,7 +113,7 @@ def plain_potential(medium: Medium, cement: Cement, source: int) -> NDArray[np.f
                     g = H / PA_S / (0.5 / a + 0.5 / b)
                     entries.append((r, row[w], -g))
                 else:
-                    filled = max(fill.get(w, 0.0), 0.5 * (1.0 - b / a))
+                    filled = max(fill.get(w, 0.0), 0.5 if b < TIGHT * a else 0.0)
                     g = H / PA_S / (0.5 / a + filled / b)
                 entries.append((r, r, g))
     rows, columns, values = zip(*entries, strict=True)

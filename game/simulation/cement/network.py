@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from game.simulation.cement.body import LEDGER
 from game.simulation.cement.bone import (
+    TIGHT,
     across,
     among,
     beyond,
@@ -242,8 +243,8 @@ def _tie(joined, turn, half, gains, r, f, i, g, here, there, gain):  # type: ign
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _face(net, bone, r, q, f, here, there):  # type: ignore[no-untyped-def]
-    """A new face from row r to a place of the front. A cell much tighter than its neighbour counts
-    as partly filled from the first touch on, so that this does not force cement into it."""
+    """A new face from row r to a place of the front. A cell that is a wall to its neighbour
+    counts as half filled from the first touch on, so that this forces no cement into it."""
     n = net.counts[FACES]
     net.counts[FACES] = n + 1
     net.ends[n, 0], net.ends[n, 1], net.ends[n, 2] = r, q, f
@@ -252,7 +253,7 @@ def _face(net, bone, r, q, f, here, there):  # type: ignore[no-untyped-def]
     if w < len(bone.over) and f < 6 and bone.over[w] < 0:
         rest = 0.5 / (bone.permeability[w, f // 2] * bone.h)
     net.path[n, 0], net.path[n, 1], net.path[n, 2] = here, there, rest
-    net.path[n, 3] = max(0.0, 0.5 * (1.0 - here / there))
+    net.path[n, 3] = 0.5 if here < TIGHT * there else 0.0
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
