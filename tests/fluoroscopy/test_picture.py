@@ -27,12 +27,14 @@ from game.simulation.cement import EMPTY
 
 AP, LATERAL, OBLIQUE = (180.0, 39.0), (90.0, 0.0), (-150.0, 35.0)
 
+NO_VEINS = SimpleNamespace(veins=None)
+
 
 def lead_case(centre: tuple[float, float, float], pose: tuple[float, float]) -> Any:
     """A ball of steel in a ball of soft tissue, and a state that has just taken its picture."""
     lying = patient(ball(50.0, -1000.0, 46.0))
     lying.structures[ball(1.0, 0.0, 5.0, centre) > 0] = Structure.METAL
-    case = SimpleNamespace(patient=lying, seed=7)
+    case = SimpleNamespace(patient=lying, seed=7, medium=NO_VEINS)
     arm = CArmPose(radians(pose[0]), radians(pose[1]), (0.0, 0.0, 0.0))
     state = SimpleNamespace(
         picture_pose=arm,
@@ -41,6 +43,7 @@ def lead_case(centre: tuple[float, float, float], pose: tuple[float, float]) -> 
         tube=Tube(kvp=70.0, mas=5.0, last_exposure=100),
         cannulas={},
         cement=EMPTY,
+        tails={},
         injector=Injector(),
     )
     return case, state, Projector(lying)
@@ -135,7 +138,8 @@ def test_png_keeps_the_pixels(tmp_path: Path) -> None:
 def test_air_only_is_a_picture_too() -> None:
     empty = patient(np.full(GRID.shape, -1000, np.int16))
     _, state, _ = lead_case((0.0, 0.0, 0.0), AP)
-    picture = render(SimpleNamespace(patient=empty, seed=1), state, Projector(empty), size=64)
+    case = SimpleNamespace(patient=empty, seed=1, medium=NO_VEINS)
+    picture = render(case, state, Projector(empty), size=64)
     assert picture.pixels.shape == (64, 64)
 
 
