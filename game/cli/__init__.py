@@ -257,8 +257,11 @@ def bench(
     """Time the simulator's parts on this machine, beside their budgets.
 
     Example: sacrosim bench cement --json
+
     Example: sacrosim bench cement --leaks 200 --against high-viscosity
+
     Example: sacrosim bench patient --survey 200
+
     Example: sacrosim bench haptics --feel 200
     """
     if feel is not None:

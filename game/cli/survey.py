@@ -39,6 +39,7 @@ def _page(templates: Sequence[Sampled], found: Sequence[Sampled]) -> dict[str, o
         "templates": [asdict(one) for one in templates],
         "rows": [asdict(spread) for spread in row_spreads(found)],
         "paths": [asdict(spread) for spread in path_spreads(found)],
+        "pathless": [one.traits.seed for one in found if not one.paths],
         "sexes": sex_differences(found),
         "euler": sorted({one.euler for one in [*templates, *found]}),
         "bodies": sorted({one.bodies for one in [*templates, *found]}),
@@ -111,6 +112,10 @@ def _print_people(found: Sequence[Sampled]) -> None:
     far, every = sum(r.far for r in rows), sum(r.count for r in rows)
     screen.print(f"rows beyond {FAR_SD} SD: {far} of {every}, {far / every:.1%} (at most "
                  f"{MOST_FAR:.0%}): {_verdict([far <= MOST_FAR * every])}")  # fmt: skip
+    pathless = [str(one.traits.seed) for one in found if not one.paths]
+    screen.print(f"without a long-axis path (the entry rule's midpoint lies beside the bone): "
+                 f"{len(pathless)} of {len(found)}"
+                 f"{'; seeds ' + ', '.join(pathless) if pathless else ''}")  # fmt: skip
     canonical = sum(one.euler == CANONICAL_EULER and one.bodies == 1 for one in found)
     screen.print(
         f"one body of Euler characteristic {CANONICAL_EULER}: {canonical} of {len(found)}: "

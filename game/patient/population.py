@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 
@@ -16,6 +17,7 @@ from skimage.measure import euler_number
 
 from game.geometry.grid import FloatArray
 from game.patient.approach import path_figures
+from game.patient.errors import PatientError
 from game.patient.measuring import measure
 from game.patient.morphometry import Row, published
 from game.patient.patient import SIDES
@@ -106,13 +108,15 @@ def treated(count: int) -> list[Traits]:
 
 
 def sampled(traits: Traits) -> Sampled:
-    """Makes one person's bones and measures them; raises PatientError where the long-axis path
-    meets no bone."""
+    """Makes one person's bones and measures them; `paths` is empty where the entry rule's midpoint
+    lies beside the bone on a side, so that there is no long-axis path."""
     made = person(traits)
     grid, field = made.sacrum.grid, made.sacrum.field
     marks, planes = made.landmarks, made.planes
-    figures = [path_figures(grid, field, marks, planes, side) for side in SIDES]
-    paths = {name: (getattr(figures[0], name), getattr(figures[1], name)) for name in PATHS}
+    paths = {}
+    with suppress(PatientError):
+        figures = [path_figures(grid, field, marks, planes, side) for side in SIDES]
+        paths = {name: (getattr(figures[0], name), getattr(figures[1], name)) for name in PATHS}
     rows = measure(grid, field, made.hip_distance(), marks, planes)
     solid = np.pad(field < 0, 1)
     euler = 2 * int(euler_number(solid, connectivity=3))
@@ -140,9 +144,10 @@ def row_spreads(found: Sequence[Sampled]) -> list[Spread]:
 
 
 def path_spreads(found: Sequence[Sampled]) -> list[Spread]:
-    """Length, least clearance and bone ahead of both sides of all."""
+    """Length, least clearance and bone ahead of both sides of all who have a path."""
+    crossed = [one for one in found if one.paths]
     return [
-        Spread.of(name, (np.array([one.paths[name] for one in found]).ravel() - mean) / sd)
+        Spread.of(name, (np.array([one.paths[name] for one in crossed]).ravel() - mean) / sd)
         for name, (mean, sd) in PATHS.items()
     ]
 

@@ -34,6 +34,7 @@ from game.simulation.control import Control
 from game.simulation.state import State
 from game.simulation.step import begin, step
 from game.training import cement_figures
+from game.training.delivery_figures import bench_figures, case_figures
 from game.training.expert import perform
 from game.training.haptic_figures import haptic_figures
 from game.training.peers import rtk_joseph
@@ -72,7 +73,7 @@ def measure(case: Case, parts: Iterable[str] = PARTS, library: Path | None = Non
     rows = {
         "haptics": lambda: haptics(case, library),
         "simulation": lambda: simulation(case, session),
-        "cement": lambda: [*cement_steps(case, session), *cement_rows()],
+        "cement": lambda: [*cement_steps(case, session), *cement_rows(case)],
         "fluoroscopy": lambda: fluoroscopy(case, album),
         "procedure": lambda: [procedure(session, took)],
         "patient": patients,
@@ -122,10 +123,12 @@ def cement_steps(case: Case, session: Session) -> list[Row]:
     return [_row("cement", "50 ms step", times, "mean 1, p95 10, max 25")]
 
 
-def cement_rows() -> list[Row]:
-    """The flow's figures, which need no case."""
-    return [Row("cement", what, unit, value, value, asked)
+def cement_rows(case: Case) -> list[Row]:
+    """Cement's flow beside closed forms, and its delivery beside what was published."""
+    rows = [Row("cement", what, unit, value, value, asked)
             for what, unit, value, asked in cement_figures.figures()]  # fmt: skip
+    delivered = (*bench_figures(), *case_figures(case, perform(case)))
+    return rows + [Row("cement", f.what, f.unit, f.value, f.value, f.asked) for f in delivered]
 
 
 def fluoroscopy(case: Case, album: Album) -> list[Row]:
