@@ -46,8 +46,8 @@ _STREAM = 11  # of the seed's generators; so that other draws of a patient stay 
 
 @dataclass(frozen=True)
 class Sampled:
-    """One person's figures: rows by id, the paths of both sides by name (mm), and the Euler
-    characteristic and number of bodies of the sacrum's surface."""
+    """One person's figures: rows by id, the paths of both sides by name (mm; empty where there is
+    no long-axis path), the Euler characteristic and number of bodies of the sacrum's surface."""
 
     traits: Traits
     rows: Mapping[str, float]
