@@ -25,6 +25,9 @@ from game.geometry.grid import Point
 
 TURN_RATE = radians(20.0)  # rad/s, both axes; a project choice, mobile C-arms turn 10-25 deg/s
 TRAVEL_RATE = 50.0  # mm/s, isocentre against patient; a project choice
+CREEP = (
+    0.01  # of a motor's speed: a recall whose motors all go slower is at its end; project choice
+)
 # facts/fluoroscopy.md: Siemens Cios as used by DeepDRR. Angulation is +-225 there, which every
 # direction meets; table and patient stop it at about 45.
 ORBIT = (radians(-40.0), radians(110.0))
@@ -107,13 +110,20 @@ def _recalled(carm: CArm, goal: CArmPose, seconds: float, around: Surroundings) 
     """One stretch of the way to a goal."""
     target = carm.via[0] if carm.via else goal
     pose, stopped = _permitted(carm.pose, _towards(carm.pose, target, seconds), around)
-    if pose == carm.pose and stopped:
+    if stopped and _crept(carm.pose, pose, seconds):
         return replace(carm, goal=None, via=(), stopped=stopped)
     if pose != target:
         return replace(carm, pose=pose)
     if carm.via:
         return replace(carm, pose=pose, via=carm.via[1:])
     return replace(carm, pose=pose, goal=None)
+
+
+def _crept(before: CArmPose, after: CArmPose, seconds: float) -> bool:
+    """Whether no motor went at CREEP of its speed: along a limit the others may creep for ever."""
+    turn = max(abs(after.primary - before.primary), abs(after.secondary - before.secondary))
+    travel = max(abs(a - b) for a, b in zip(after.isocentre, before.isocentre, strict=True))
+    return turn < CREEP * TURN_RATE * seconds and travel < CREEP * TRAVEL_RATE * seconds
 
 
 def recall(carm: CArm, goal: CArmPose, around: Surroundings) -> CArm:
