@@ -176,11 +176,9 @@ def _swept(fill, pores, source, falling, first, down, flux, outlet, ratio, secon
                 low = middle
             else:
                 high = middle
-        after[v] = 0.5 * (low + high)
-        gone = held - after[v] * pores[v]
-        if leaving > 0.0:
+        gone = max(0.0, held - 0.5 * (low + high) * pores[v]) if leaving > 0.0 else 0.0
+        after[v] = (held - gone) / pores[v]
+        if gone > 0.0:
             for n in range(first[v], first[v + 1]):
-                came[down[n]] += gone * seconds * flux[n] / leaving
-        else:
-            after[v] = held / pores[v]
+                came[down[n]] += gone * (seconds * flux[n] / leaving)
     return after, out
