@@ -8,7 +8,7 @@ constant viscosities, straight relative permeabilities and no weight.
 OPM Flow's convergence limits are made for reservoirs, so its deck is the same case in larger units:
 a mm becomes a m, a second a day, 0.01 mm2 becomes 10 D, a Pa s a cP. Fill depends on none of these.
 
-Run: python -m benchmarks.opm_flow [--voxels 30] [--ml 1.4] [--json]
+Run: python -m benchmarks.opm_flow [--voxels 40] [--ml 2.5] [--json]
 Needs `flow` (Debian: libopm-simulators-bin) and resfo (PyPI) to read its results.
 """
 
@@ -288,8 +288,8 @@ def _numbers(values: FloatArray) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--voxels", type=int, default=30, help="along each edge (20 to 100)")
-    parser.add_argument("--ml", type=float, default=1.4, help="cement (0.1 to 5 mL)")
+    parser.add_argument("--voxels", type=int, default=40, help="along each edge (20 to 100)")
+    parser.add_argument("--ml", type=float, default=2.5, help="cement (0.1 to 5 mL)")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     if not 20 <= asked.voxels <= 100:

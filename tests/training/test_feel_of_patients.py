@@ -49,4 +49,4 @@ def test_two_hundred_patients_feel_what_the_device_may_promise() -> None:
     in at most half; where nothing is, at most one in ten believes in a breach."""
     rows = summary([one for some in study(200) for one in some])
     assert [row.what for row in rows if row.met is False] == []
-    assert sum(row.met is True for row in rows) == 5
+    assert sum(row.met is True for row in rows) == 6
