@@ -1,9 +1,10 @@
 """What a hand can tell from a device's force alone: a detector that reads a trace and nothing else.
 
 What a hand feels is what the device's safety chain lets through, with the hand's own unrest and
-slowness (`felt`). Of that it notices changes too large to overlook (`cues`), and believes once to
-have entered bone (`claimed_entry`). The thresholds are project choices; nothing here was tried on a
-person.
+slowness (`felt`). Of that it notices changes too large to overlook (`cues`), believes once to have
+entered bone (`claimed_entry`), and from then on that it is in a void wherever it meets no more than
+the soft tissue before the bone did (`hollow`). The thresholds are project choices; nothing here was
+tried on a person.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ NOISE_N = 0.01  # root mean square of a hand's own unrest
 SMOOTH = 20  # ms over which a force is felt
 SUDDEN, SLOW = 150, 500  # ms between what is compared
 SKIN_N = 0.3  # on a Touch: what no skin has resisted, 8 N unscaled
+ALIKE, MEAN_MS = 0.1, 200  # of a remembered force, and ms of force that are compared with it
+SOFT_MS = (1000, 200)  # before a force begins to climb to the entry: what soft tissue had
 EARLIER = 1.5  # times whatever gave way before: what gives way now is bone
 
 Trace = NDArray[np.float64]
@@ -95,3 +98,14 @@ def claimed_entry(force: Trace) -> int | None:
             return at
         earlier = max(earlier, float(force[at]))
     return None
+
+
+def hollow(force: Trace, entry: int) -> Times:
+    """The ms after a claimed `entry` at which the hand meets no more than soft tissue had before
+    the bone, or so little more that a remembered force is not told from it."""
+    climbing = entry - int(np.argmax(force[entry::-1] <= 0.5 * force[entry]))
+    far, near = SOFT_MS
+    soft = float(np.median(force[max(0, climbing - far) : max(1, climbing - near)]))
+    mean = np.convolve(force, np.full(MEAN_MS, 1.0 / MEAN_MS))[: len(force)]
+    at = np.flatnonzero(mean <= (1.0 + ALIKE) * soft)
+    return at[at > entry + SUDDEN + MEAN_MS]

@@ -48,7 +48,10 @@ CORTEX_HU: Mapping[Quality, float] = {
     "osteoporotic": 1100.0,
 }
 # the thinner, the more porous; dense bone has about 1500; project choices
-TEXTURE_HU = 28.0  # standard deviation of the trabecular texture; project choice
+TEXTURE_HU = (
+    28.0  # standard deviation of the trabecular texture from TEXTURE_AT_HU on; project choice
+)
+TEXTURE_AT_HU = 45.0  # below it, as the square root of the bone that is left: a void has none
 TEXTURE_MM = (0.9, 0.9, 1.8)  # its grain (sigma), longer along the load; project choice
 PATCHES, PATCH_MM = 0.2, 2.5  # share of its variance in broad patches, and their grain
 MOTTLE_HU = 7.0  # standard deviation in soft tissue; project choice
@@ -179,7 +182,8 @@ def _draw_bone(
     grain = texture[tuple((w + s.start) % _TILE for w, s in zip(where, at, strict=True))]
     points = np.stack(where, axis=1) * part.spacing + part.origin
     marrow = marrow_hounsfield(code, points, -depth - shell, levels, lumbar_hounsfield(traits))
-    marrow = marrow + TEXTURE_HU * grain
+    left = np.clip((marrow - VOID_HU) / (TEXTURE_AT_HU - VOID_HU), 0.0, 1.0)
+    marrow = marrow + (MOTTLE_HU + (TEXTURE_HU - MOTTLE_HU) * np.sqrt(left)) * grain
     here = hounsfield[at]
     dense = CORTEX_HU[traits.quality]
     here[near] = here[near] * (1 - inside) + dense * (inside - deep) + marrow * deep

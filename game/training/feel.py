@@ -27,7 +27,7 @@ from game.patient.population import treated
 from game.patient.procedural import procedural
 from game.patient.traits import Quality, Traits
 from game.training.tissue import Tissue, tissue_of
-from haptics.feel import Times, claimed_entry, cues, felt
+from haptics.feel import Times, claimed_entry, cues, felt, hollow
 from haptics.insertion import BREACHED, PUNCTURED
 from haptics.memory import fresh
 from haptics.servo import ROW_AXIAL, ROW_BROKEN, ROW_EVENTS, ROW_LAYER
@@ -65,12 +65,12 @@ class Pushed:
 
 @dataclass(frozen=True)
 class Told:
-    """What one course's trace told of one patient: whether the `entry` cortex was found; a drop
-    noticed at a void's entry (None where there is no void), `late` where the void begins so far
+    """What one course's trace told of one patient: whether the `entry` cortex was found; a void
+    believed at a void's entry (None where there is no void), `late` where the void begins so far
     behind the cortex that the cortex' own drop is over; a breach ahead (None where there is none,
-    or through another wall); `sham`, a breach where nothing is; `calm`, a drop like a void's where
-    there is no void. The wall's `thickness`, mm, and the force at which the entry gave way,
-    `puncture` N, unscaled."""
+    or through another wall); `sham`, a breach where nothing is; `calm`, a void believed a while
+    behind the cortex where there is none, and `anywhere` on the way. The wall's `thickness`, mm,
+    and the force at which the entry gave way, `puncture` N, unscaled."""
 
     seed: int
     quality: Quality
@@ -81,6 +81,7 @@ class Told:
     breach: bool | None
     sham: bool | None
     calm: bool | None
+    anywhere: bool | None
     thickness: float
     puncture: float
 
@@ -122,6 +123,7 @@ def told(patient: Patient, tissue: Tissue, seed: int, side: Side, course: Course
     force = felt(push.rows[:, ROW_AXIAL], seed)
     entry, breach = push.first(PUNCTURED), push.first(BREACHED)
     claim, (rises, drops) = claimed_entry(force), cues(force)
+    hollows = np.empty(0, np.int64) if claim is None else hollow(force, claim)
     begins = _void(patient, push, breach)
     ahead = breach is not None and patient.wall_at(push.rows[breach, :3]) in AHEAD
     return Told(
@@ -129,11 +131,12 @@ def told(patient: Patient, tissue: Tissue, seed: int, side: Side, course: Course
         patient.traits.quality if patient.traits else "normal",
         course,
         entry=entry is not None and claim is not None and abs(claim - entry) <= ENTRY_MS,
-        void=None if begins is None else _near(drops, begins, SOON_MS, LATER_MS),
+        void=None if begins is None else _near(hollows, begins, SOON_MS, LATER_MS),
         late=begins is not None and entry is not None and begins > entry + OVER_MS,
         breach=_noticed(breach, rises, drops) if ahead else None,
         sham=_noticed(_before(push, breach), rises, drops) if ahead else None,
-        calm=None if begins is not None else _calm(entry, breach, drops),
+        calm=None if begins is not None else _calm(entry, breach, hollows),
+        anywhere=_anywhere(breach, hollows) if begins is None else None,
         thickness=_thickness(patient, push, breach),
         puncture=float(push.rows[entry, ROW_BROKEN]) if entry is not None else np.inf,
     )
@@ -168,10 +171,14 @@ def _void(patient: Patient, push: Pushed, breach: int | None) -> int | None:
     return None
 
 
-def _calm(entry: int | None, breach: int | None, drops: Times) -> bool | None:
+def _calm(entry: int | None, breach: int | None, hollows: Times) -> bool | None:
     if entry is None or breach is None or breach < entry + CALM_MS + LATER_MS:
         return None
-    return _near(drops, entry + CALM_MS, SOON_MS, LATER_MS)
+    return _near(hollows, entry + CALM_MS, SOON_MS, LATER_MS)
+
+
+def _anywhere(breach: int | None, hollows: Times) -> bool | None:
+    return None if breach is None else bool(np.any(hollows < breach - SOON_MS))
 
 
 def _thickness(patient: Patient, push: Pushed, breach: int | None) -> float:
@@ -229,7 +236,7 @@ class Share:
 
 
 ENTRIES, BREACHES_OVER_VOIDS, SHAMS = 0.95, 0.5, 0.1  # at least, at most, at most
-VOIDS = 0.75  # of voids whose entry should be felt: a project choice, not met (56 % of 85)
+VOIDS = 0.75  # of voids whose entry should be felt: a project choice
 
 
 def summary(found: Sequence[Told]) -> list[Share]:
@@ -237,9 +244,10 @@ def summary(found: Sequence[Told]) -> list[Share]:
     over = [one for one in found if one.void is not None]
     rows = [
         _share("entry cortex found", [one.entry for one in found], least=ENTRIES),
-        _share("a drop noticed at a void's entry", [one.void for one in over], least=VOIDS),
+        _share("a void's entry found", [one.void for one in over], least=VOIDS),
         _share("the same, void not just behind the cortex", [o.void for o in over if o.late]),
-        _share("the same where there is no void", [one.calm for one in found], most=SHAMS),
+        _share("believed behind the cortex, no void", [one.calm for one in found], most=SHAMS),
+        _share("believed anywhere on a way without one", [one.anywhere for one in found]),
     ]
     for course in COURSES:
         own = [one.breach for one in found if one.course == course]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tissue_blocks import TOOL, block, law
 
 from haptics.device import DEVICES, TOUCH, DeviceLimits
-from haptics.feel import EARLIER, SKIN_N, SUDDEN, claimed_entry, cues, felt
+from haptics.feel import ALIKE, EARLIER, MEAN_MS, SKIN_N, SUDDEN, claimed_entry, cues, felt, hollow
 from haptics.insertion import PUNCTURED
 from haptics.memory import fresh
 from haptics.safety import limits_of
@@ -57,6 +57,23 @@ def test_an_entry_is_claimed_where_more_than_skin_gives_way() -> None:
     assert claim(0.1, SKIN_N, 0.1, SKIN_N, 0.1) is None
     assert claim(0.1, bone, bone, bone) is None  # it holds
     assert claim(0.1) is None
+
+
+@pytest.mark.parametrize(("bone", "void"), [(1.0, True), (1.0 + 0.9 * ALIKE, True), (1.5, False)])
+def test_a_void_is_where_bone_resists_no_more_than_soft_tissue_did(bone: float, void: bool) -> None:
+    """Skin, soft tissue at 0.2 N for 2 s, a climb through the cortex, solid bone for 2 s, then
+    `bone` times the soft tissue's force for 2 s."""
+    soft, solid = 0.2, 0.5
+    climb = np.linspace(soft, 1.0, 1000)
+    force = np.concatenate([
+        np.full(2000, soft), climb, np.full(2000, solid), np.full(2000, bone * soft)
+    ])  # fmt: skip
+    entry = claimed_entry(force)
+    assert entry is not None and abs(entry - 3000) <= SUDDEN
+    hollows = hollow(force, entry)
+    assert bool(len(hollows)) == void
+    if void:
+        assert 5000 < hollows.min() <= 5000 + MEAN_MS and hollows.max() == len(force) - 1
 
 
 @settings(deadline=None, max_examples=10)

@@ -29,8 +29,8 @@ from haptics.servo import (
 from haptics.tissue import BEVEL, OPEN, Instrument, Layer, TissueField
 
 LAW = law()
-DENSITY = 0.131 + 0.00107 * 200.0  # of the block's 200 HU
-STRESS = 20.0 * DENSITY**2
+DENSITY = 0.0281 + 0.000936 * 200.0  # of the block's 200 HU
+STRESS = 40.0 * DENSITY**2
 RADIUS, BORE, TAPER = 1.525, 1.195, 2.0
 FRICTION = 0.035 * STRESS * 2.0 * pi * RADIUS  # N per mm in bone
 
@@ -63,7 +63,7 @@ def moving(rows: np.ndarray) -> np.ndarray:
         (TOOL, pi * RADIUS**2, 2 * pi * RADIUS),
         (Instrument(1.205, 125.0), pi * 1.205**2, 2 * pi * 1.205),
         (TOOL._replace(tip=BEVEL), 0.9 * pi * RADIUS**2, 0.9 * 2 * pi * RADIUS),
-        (Instrument(RADIUS, 125.0, OPEN, BORE), 3.4 * pi * (RADIUS**2 - BORE**2),
+        (Instrument(RADIUS, 125.0, OPEN, BORE), 1.7 * pi * (RADIUS**2 - BORE**2),
          2 * pi * (RADIUS + BORE)),
     ],
 )  # fmt: skip
@@ -73,8 +73,8 @@ def test_gauge_tip_and_stylet_in_bone(tool: Instrument, area: float, edge: float
     field = block(cortex=1.5)
     rows = run_ticks(field, LAW, tool, fresh(), straight_down(np.arange(2.0, -50.0, -0.008)))[1]
     scale = 2 * tool.radius / 3.05
-    wall = 6.0 * edge * 1.5 * DENSITY / 0.5
-    holds = STRESS * area + wall + scale * (3.0 + 1.3 * 0.05 * 30.0)
+    wall = 6.0 * edge * 1.5 * DENSITY / 0.38
+    holds = STRESS * area + wall + scale * (4.0 + 1.3 * 0.05 * 30.0)
     broken = rows[rows[:, ROW_EVENTS] == PUNCTURED, ROW_BROKEN]
     assert broken == pytest.approx([holds], rel=0.01)
     deep = moving(rows)
@@ -161,7 +161,7 @@ def test_a_wall_stands_a_weak_tap_and_a_strong_one_opens_it() -> None:
         memory, _ = run_ticks(field, LAW, TOOL, memory, straight_down(np.full(1, height)))
     memory, rows = run_ticks(field, LAW, TOOL, memory, straight_down(np.full(1, height)))
     edge = 2 * pi * RADIUS
-    holds = STRESS * pi * RADIUS**2 + 6.0 * edge * 1.5 * DENSITY / 0.5 + 3.0 + 0.05 * 30.0
+    holds = STRESS * pi * RADIUS**2 + 6.0 * edge * 1.5 * DENSITY / 0.38 + 4.0 + 0.05 * 30.0
     stored = (holds**2 - rows[0, ROW_AXIAL] ** 2) / 2 / 100.0
     weak, rows = tapped(memory, height, field, 0.95 * stored)
     assert weak[TAPPED] == 0.0 and not rows[0, ROW_EVENTS]
@@ -200,7 +200,7 @@ def test_an_alar_void_holds_neither_tip_nor_shaft() -> None:
     rows = moving(run_ticks(field, LAW, TOOL, fresh(), straight_down(np.arange(2, -54, -0.008)))[1])
     bone = rows[(rows[:, 2] < -32.0) & (rows[:, 2] > -35.0), ROW_AXIAL]
     void = rows[(rows[:, 2] < -46.0) & (rows[:, 2] > -53.0)]  # five tapers in
-    tip = 20.0 * (0.131 - 0.00107 * 60.0) ** 2 * pi * RADIUS**2
+    tip = 40.0 * max(0.02, 0.0281 - 0.000936 * 60.0) ** 2 * pi * RADIUS**2
     assert tip < 0.1 * STRESS * pi * RADIUS**2
     grows = np.ptp(void[:, ROW_AXIAL]) / 7.0
     assert grows < 0.1 * FRICTION
