@@ -160,9 +160,10 @@ def _trace_parallel(volume, bounds, source, fans, across, down, fanned, rows, ou
 @njit(nogil=True, cache=True)
 def _share(volume, bounds, source, fans, block, out):  # type: ignore[no-untyped-def]
     """Traces every `BLOCKS`th fan into its column of `out` (3, rows, fans)."""
-    nz, climb = volume.shape[2], fans.climb
-    most = _finer(max(abs(climb[0]), abs(climb[-1])) * np.sqrt(2.0))
-    words = np.zeros((max(volume.shape[0], volume.shape[1]) * most + 1) * nz + 1, np.int32)
+    nz, slices = volume.shape[2], max(volume.shape[0], volume.shape[1])
+    steepest = max(abs(fans.climb[0]), abs(fans.climb[-1]))
+    most = int(slices * max(1.0, steepest * np.sqrt(2.0) / CLIMB)) + 2
+    words, beyond = np.zeros(most * nz + 1, np.int32), np.zeros((2, 3, most + 1), np.int64)
     for number in range(block, len(fans.sideways), BLOCKS):
         k = fans.sideways[number]
         x, y = fans.forward[0] + k * fans.aside[0], fans.forward[1] + k * fans.aside[1]
@@ -170,19 +171,24 @@ def _share(volume, bounds, source, fans, block, out):  # type: ignore[no-untyped
         d = 0 if abs(x) > abs(y) else 1
         ray = x if d == 0 else y
         one, two = source[d] + enter * ray, source[d] + leave * ray
-        ends = min(one, two), max(one, two)
-        if leave <= enter or np.floor(ends[1]) < np.ceil(ends[0]):
+        begin, end = min(one, two), max(one, two)
+        lines = _lines(begin, end, min(1.0, CLIMB * abs(ray) / max(steepest, 1e-9)))
+        if leave <= enter or lines[1] <= 0:
             out[:, :, number] = 0.0
             continue
-        finer = _finer(max(abs(climb[0]), abs(climb[-1])) / abs(ray))
-        _plane(volume, source, (x, y), climb, ends, finer, words)
-        _fan(words, nz, source, (x, y), climb, ends, finer, bounds[3], out[:, :, number])
+        _plane(volume, source, (x, y), fans.climb, lines, words)
+        _sum_ends(words, nz, lines[1], beyond)
+        _fan(words, nz, beyond, source, (x, y), fans.climb, lines, bounds[3], out[:, :, number])
 
 
 @njit(nogil=True, cache=True)
-def _finer(slope):  # type: ignore[no-untyped-def]
-    """Samples per slice of a ray that climbs by `slope` from slice to slice."""
-    return max(1, int(np.ceil(slope / CLIMB)))
+def _lines(begin, end, apart):  # type: ignore[no-untyped-def]
+    """Where a plane is cut: the first line, how many, how far apart (counted from the first slice),
+    and by how much more than half a step the bounds lie beyond the first and last."""
+    first = np.ceil(begin / apart) * apart
+    count = int(np.floor((end - first) / apart)) + 1
+    behind = (end - first) / apart - (count - 1)
+    return first, count, apart, (first - begin) / apart - 0.5, behind - 0.5
 
 
 @njit(nogil=True, cache=True)
@@ -204,26 +210,26 @@ def _limits(source, ray, bounds, furthest):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _plane(volume, source, ray, climb, ends, finer, words):  # type: ignore[no-untyped-def]
-    """Cuts the plane along `ray` (2,) out of the volume, `finer` lines per slice, as far along z as
-    rays go there."""
+def _plane(volume, source, ray, climb, lines, words):  # type: ignore[no-untyped-def]
+    """Cuts the plane along `ray` (2,) out of the volume, as far along z as rays go there."""
     nz, flat = volume.shape[2], volume.reshape(-1)
     d, u = (0, 1) if abs(ray[0]) > abs(ray[1]) else (1, 0)
     strides = volume.shape[1] * nz, nz
-    first, last = int(np.ceil(ends[0])), int(np.floor(ends[1]))
-    for n in range((last - first) * finer + 1):
-        slab, part = first + n // finer, (n % finer) / finer
-        along = (slab + part - source[d]) / ray[d]
+    first, count, apart = lines[0], lines[1], lines[2]
+    for n in range(count):
+        at = first + n * apart
+        along = (at - source[d]) / ray[d]
         one, two = source[2] + along * climb[0], source[2] + along * climb[-1]
         low = min(max(int(np.floor(min(one, two))) - 1, 0), nz - 1)
         high = max(min(int(np.ceil(max(one, two))) + 1, nz - 1), low)
         place = source[u] + along * ray[u]
         beside = min(max(int(np.floor(place)), 0), volume.shape[u] - 2)
         share = min(max(place - beside, 0.0), 1.0)
+        slab = int(at)
         begin = slab * strides[d] + beside * strides[u] + low
         line = words[n * nz + low : n * nz + high + 1]
-        if part > 0.0:
-            _between_four(flat, begin, strides[u], share, strides[d], part, line)
+        if at > slab:
+            _between_four(flat, begin, strides[u], share, strides[d], at - slab, line)
         else:
             _between_two(flat, begin, strides[u], share, line)
 
@@ -279,33 +285,60 @@ def _word(bone, soft, fat):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _fan(words, nz, source, ray, climb, ends, finer, cut, out):  # type: ignore[no-untyped-def]
+def _sum_ends(words, nz, count, beyond):  # type: ignore[no-untyped-def]
+    """Running sums over lines of their first and last sample: what rays beyond the volume's ends in
+    z go through."""
+    for end in range(2):
+        for n in range(count):
+            word = words[n * nz + end * (nz - 1)]
+            beyond[end, 0, n + 1] = beyond[end, 0, n] + ((word >> _20) & _TOP)
+            beyond[end, 1, n + 1] = beyond[end, 1, n] + ((word >> _10) & _LOW)
+            beyond[end, 2, n + 1] = beyond[end, 2, n] + (word & _LOW)
+
+
+@njit(nogil=True, cache=True)
+def _fan(words, nz, beyond, source, ray, climb, lines, cut, out):  # type: ignore[no-untyped-def]
     """Traces the rays of one plane (nz samples a line) into `out` (3, rows). Where the volume is
     `cut` through tissue, the first and last sample stand for what lies between them and the
     bounds, not for half a step."""
     d = 0 if abs(ray[0]) > abs(ray[1]) else 1
     level = (ray[0] * ray[0] + ray[1] * ray[1]) / (ray[d] * ray[d])
-    first, last = np.ceil(ends[0]), np.floor(ends[1])
-    top = np.float32(nz - 1)
+    first, count, apart, before, behind = lines
+    top, pitch = np.float32(nz - 1), np.int32(nz)
     for row in range(len(climb)):
         slope = climb[row] / ray[d]
-        often = finer if abs(slope) > CLIMB else 1
-        count, pitch = int(last - first) * often + 1, np.int32(nz * (finer // often))
-        start, step = source[2] + (first - source[d]) * slope, np.float32(slope / often)
-        sums = _march(words, count, pitch, np.float32(start), step, top)
+        start, step = source[2] + (first - source[d]) * slope, slope * apart
+        enter, leave = _within(start, step, count, nz - 1)
+        low, high = (0, 1) if step > 0.0 else (1, 0)
+        sums = _march(words[enter * nz :], leave - enter, pitch,
+                      np.float32(start + enter * step), np.float32(step), top)  # fmt: skip
         bone, soft, fat = float(sums[0]), float(sums[1]), float(sums[2])
+        bone += beyond[low, 0, enter] + (beyond[high, 0, count] - beyond[high, 0, leave])
+        soft += beyond[low, 1, enter] + (beyond[high, 1, count] - beyond[high, 1, leave])
+        fat += beyond[low, 2, enter] + (beyond[high, 2, count] - beyond[high, 2, leave])
         if cut:
-            before, behind = often * (first - ends[0]) - 0.5, often * (ends[1] - last) - 0.5
-            end = np.float32(start + (last - first) * slope)
-            one = _march(words, 1, pitch, np.float32(start), step, top)
-            two = _march(words[int(last - first) * finer * nz :], 1, pitch, end, step, top)
+            end = np.float32(start + (count - 1) * step)
+            one = _march(words, 1, pitch, np.float32(start), np.float32(step), top)
+            two = _march(words[(count - 1) * nz :], 1, pitch, end, np.float32(step), top)
             bone += before * one[0] + behind * two[0]
             soft += before * one[1] + behind * two[1]
             fat += before * one[2] + behind * two[2]
-        length = np.sqrt(level + slope * slope) / often
+        length = apart * np.sqrt(level + slope * slope)
         out[0, row] = length * bone / BONE_SHARE
         out[1, row] = length * soft / SHARE
         out[2, row] = length * fat / SHARE
+
+
+@njit(nogil=True, cache=True)
+def _within(start, step, count, top):  # type: ignore[no-untyped-def]
+    """From which sample to which, of `count` at start, start + step, ..., those between 0 and `top`
+    lie; some before and after may be among them."""
+    if abs(step) < 1e-6:
+        return 0, count
+    one, two = -start / step, (top - start) / step
+    enter, leave = int(np.floor(min(one, two))), int(np.ceil(max(one, two))) + 1
+    enter = min(max(enter, 0), count)
+    return enter, max(min(leave, count), enter)
 
 
 @njit(nogil=True, cache=True, fastmath=SUMS_IN_ANY_ORDER)

@@ -47,21 +47,19 @@ def twin(hounsfield: np.ndarray, geometry: Projection) -> np.ndarray:
     for number, k in enumerate(fans.sideways):
         ray = fans.forward + k * fans.aside
         d = int(np.argmax(np.abs(ray)))
-        steep = np.abs(fans.climb / ray[d])
-        for often in {1, max(1, int(np.ceil(steep.max() / CLIMB)))}:
-            rows = (steep > CLIMB) if often > 1 else (steep <= CLIMB)
-            slabs = np.arange(0.0, GRID.shape[d] - 1 + 1e-9, 1.0 / often)
-            along = (slabs - source[d]) / ray[d]
-            places = source[:2] + along[:, None] * ray
-            lines = [[places[:, 0, None]], [places[:, 1, None]], [np.arange(GRID.shape[2])]]
-            at = np.broadcast_arrays(*(np.array(one)[0] for one in lines))
-            plane = np.stack([map_coordinates(v, at, order=1, cval=0.0) for v in volumes])
-            plane = np.rint(plane * steps) / steps
-            z = source[2] + along[:, None] * fans.climb[rows]
-            where = [np.broadcast_to(np.arange(len(slabs))[:, None], z.shape), z]
-            found = [map_coordinates(m, where, order=1, mode="nearest").sum(axis=0) for m in plane]
-            length = np.sqrt(ray @ ray + fans.climb[rows] ** 2) / abs(ray[d]) / often
-            traced[:, rows, number] = np.array(found) * length
+        apart = min(1.0, CLIMB / np.abs(fans.climb / ray[d]).max())
+        slabs = np.arange(0.0, GRID.shape[d] - 1 + 1e-9, apart)
+        along = (slabs - source[d]) / ray[d]
+        places = source[:2] + along[:, None] * ray
+        lines = (places[:, 0, None], places[:, 1, None], np.arange(GRID.shape[2])[None, :])
+        at = np.broadcast_arrays(*lines)
+        plane = np.stack([map_coordinates(v, at, order=1, cval=0.0) for v in volumes])
+        plane = np.rint(plane * steps) / steps
+        z = source[2] + along[:, None] * fans.climb
+        where = [np.broadcast_to(np.arange(len(slabs))[:, None], z.shape), z]
+        found = [map_coordinates(m, where, order=1, mode="nearest").sum(axis=0) for m in plane]
+        length = apart * np.sqrt(ray @ ray + fans.climb**2) / abs(ray[d])
+        traced[:, :, number] = np.array(found) * length
     columns = np.arange(geometry.size)
     rows_of = np.stack(
         [
