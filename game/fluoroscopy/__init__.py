@@ -1,10 +1,11 @@
 """A state in, an X-ray picture out.
 
 joseph       line integrals through the patient, by material
-projector    area densities per pose, kept for the last few poses
+areas        grams per cm2 of every material, per pixel
+projector    them per pose, kept for the last few poses
 instruments  exact chords of the cannulas
 hand         the operator's hand, where it is on a cannula
-cement       cement voxels laid on the detector, volume kept
+cement       cement voxels laid on the detector, volume kept; only what is new
 spectrum     polychromatic attenuation
 field        heel, inverse square, collimation
 scatter      scattered radiation by thickness, field, gap, kV and grid

@@ -12,8 +12,8 @@ import numpy as np
 
 from game.devices.beam import DENSITIES, Material
 from game.devices.cannula import Cannula
+from game.fluoroscopy.areas import AreaDensities
 from game.fluoroscopy.instruments import HUB_MM, chord
-from game.fluoroscopy.projector import AreaDensities
 from game.geometry.carm import Projection
 from game.geometry.grid import FloatArray, Point
 from game.patient.patient import Side

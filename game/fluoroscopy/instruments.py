@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from game.devices.beam import DENSITIES, Material
 from game.devices.cannula import GAUGES, Cannula
-from game.fluoroscopy.projector import AreaDensities, Projector, tissue_at
+from game.fluoroscopy.areas import AreaDensities
+from game.fluoroscopy.projector import Projector, tissue_at
 from game.geometry.carm import Projection
 from game.geometry.grid import Point
 

@@ -9,92 +9,49 @@ above all, would lie over the sacrum of every tilted view.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
 from math import pi
 
 import numpy as np
 from numpy.typing import NDArray
 
 from game.devices.beam import DENSITIES, Material
-from game.fluoroscopy.blur import enlarged
-from game.fluoroscopy.joseph import AIR, BONE, SOFT, paired, trace_parallel, trace_serial
+from game.fluoroscopy.areas import AreaDensities
+from game.fluoroscopy.cement import Shadow
+from game.fluoroscopy.joseph import AIR, APART, BONE, SOFT, Bounds, fans_of, trace
 from game.geometry.carm import Projection
 from game.geometry.grid import Grid
 from game.patient.patient import Patient, Structure
 
 POSES_KEPT = 6  # 6.3 MB each at 512 x 512; project choice
-COARSE = 4  # project choice: with it a first picture keeps to its time
+COARSE = 2.0  # how many times as far apart a first picture's samples lie; project choice
 AROUND = 3.0  # so that a ray of any slope begins and ends in air
-# Optical depth to which a pixel may be told by its neighbours (0.4 % of the signal; its quantum
-# noise is percents), and the largest pixel over a voxel at which that is tried: a voxel's shadow at
-# magnification 1.3 is then two pixels wide. Project choices.
-TOLD_BY_NEIGHBOURS, FINE = 0.004, 0.65
 SKIN_HU = -900  # below it is air: bounds the body; project choice
-
-# Directions (8, 2) in the x-y plane, 22.5 degrees apart from x on, the body's lowest and highest
-# extent (8,) along each, voxels, and whether it reaches the volume's sides.
-Bounds = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], bool]
-
-
-@dataclass(frozen=True, eq=False)
-class AreaDensities:
-    """`values` (5, h, w), g/cm2, in the order of `Material`."""
-
-    values: NDArray[np.float32]
-
-    @property
-    def bone(self) -> NDArray[np.float32]:
-        return self.values[Material.BONE]
-
-    @property
-    def soft(self) -> NDArray[np.float32]:
-        return self.values[Material.SOFT]
-
-    @property
-    def fat(self) -> NDArray[np.float32]:
-        return self.values[Material.FAT]
-
-    @property
-    def steel(self) -> NDArray[np.float32]:
-        return self.values[Material.STEEL]
-
-    @property
-    def cement(self) -> NDArray[np.float32]:
-        return self.values[Material.CEMENT]
-
-    @property
-    def water(self) -> NDArray[np.float32]:
-        """Grams per cm2 (h, w) of all but steel: about cm of water that scatters as much."""
-        tissue = self.values[Material.BONE] + self.values[Material.SOFT]
-        tissue += self.values[Material.FAT]
-        tissue += self.values[Material.CEMENT]
-        return tissue
 
 
 class Projector:
-    """Projects one patient; keeps the area densities of the last few poses. Not thread-safe."""
+    """Projects one patient; keeps the area densities of the last few poses and, in `shadow`, the
+    cement of the last picture. Not thread-safe."""
 
     def __init__(self, patient: Patient, parallel: bool = False) -> None:
         """`parallel` spreads a projection over all cores: only for the one thread that owns
         parallel kernels (two such threads abort the process under numba's workqueue layer)."""
         self.patient = patient
-        self.tissue, metal = _without_metal(patient)
-        self._words = paired(self.tissue)
-        self._metal = None if metal is None else paired(metal)
+        self.tissue, self._metal = _without_metal(patient)
+        self.shadow = Shadow()
         self._metal_bounds = _bounds(patient.structures == Structure.METAL)
         self._bounds = _bounds(patient.hounsfield > SKIN_HU)
-        self._trace = trace_parallel if parallel else trace_serial
+        self._parallel = parallel
         self._kept: OrderedDict[Projection, AreaDensities] = OrderedDict()
 
     def areas(self, projection: Projection, coarse: bool = False) -> AreaDensities:
         """Bone, soft tissue, fat and implanted steel of the patient; no cannula, no cement.
 
-        `coarse` traces one ray for `COARSE` x `COARSE` pixels and draws them out linearly, unless
-        the pose is kept already or the picture's side is not a multiple of `COARSE`; a coarse
-        result is not kept, so that the next picture at the pose can be a full one."""
+        `coarse` traces rays `COARSE` times as far apart, unless the pose is kept already; such a
+        result is not kept, so that the next picture at the pose can be a full one. Raises
+        ValueError for a beam along the patient."""
         kept = self._kept.pop(projection, None)
-        if kept is None and coarse and projection.size % COARSE == 0:
-            return self._coarse(projection)
+        if kept is None and coarse:
+            return self._project(projection, COARSE * APART)
         if kept is None:
             kept = self._project(projection)
         self._kept[projection] = kept
@@ -102,45 +59,21 @@ class Projector:
             self._kept.popitem(last=False)
         return kept
 
-    def _coarse(self, projection: Projection) -> AreaDensities:
-        size, pixel = projection.size // COARSE, projection.pixel_mm * COARSE
-        small = self._project(replace(projection, size=size, pixel_mm=pixel)).values
-        values = np.zeros((len(Material), projection.size, projection.size), np.float32)
-        for material, plane in enumerate(small):
-            if plane.any():
-                values[material] = enlarged(plane, COARSE)
-        return AreaDensities(values)
-
-    def _project(self, projection: Projection) -> AreaDensities:
-        size, grid = projection.size, self.patient.body
+    def _project(self, projection: Projection, apart: float = APART) -> AreaDensities:
+        grid, pixel = self.patient.body, projection.pixel_mm / self.patient.body.spacing
+        size, source = projection.size, grid.index_from_point(np.array(projection.source))
+        corner = grid.index_from_point(projection.pixel(0.0, 0.0))
+        right, down = pixel * np.array(projection.right), pixel * np.array(projection.down)
+        fans = fans_of(source, corner, right, down, size, apart)
         values = np.zeros((len(Material), size, size), np.float32)
-        self._integrate(self._words, self._bounds, projection, values[:3])
+        trace(self.tissue, self._bounds, source, fans, values[:3], self._parallel)
         if self._metal is not None:
             within = np.empty((3, size, size), np.float32)
-            self._integrate(self._metal, self._metal_bounds, projection, within)
+            trace(self._metal, self._metal_bounds, source, fans, within, self._parallel)
             values[Material.STEEL] = within[Material.BONE]
         values *= (DENSITIES * grid.spacing / 10.0).astype(np.float32)[:, None, None]
         values.flags.writeable = False
         return AreaDensities(values)
-
-    def _integrate(
-        self,
-        words: NDArray[np.int32],
-        bounds: Bounds,
-        projection: Projection,
-        out: NDArray[np.float32],
-    ) -> None:
-        grid = self.patient.body
-        self._trace(
-            words,
-            bounds,
-            grid.index_from_point(np.array(projection.source)),
-            grid.index_from_point(projection.pixel(0.0, 0.0)),
-            np.array(projection.right) * (projection.pixel_mm / grid.spacing),
-            np.array(projection.down) * (projection.pixel_mm / grid.spacing),
-            TOLD_BY_NEIGHBOURS / grid.spacing if projection.pixel_mm < FINE * grid.spacing else 0.0,
-            out,
-        )
 
 
 def tissue_at(

@@ -12,12 +12,13 @@ from PIL import Image
 
 from game.devices.beam import Material
 from game.devices.carm import CArmPose
+from game.fluoroscopy.areas import AreaDensities
 from game.fluoroscopy.cement import fill
 from game.fluoroscopy.detector import PANEL, Detector, detected
 from game.fluoroscopy.display import MONITOR, Display, marked, oriented, shown, side_letters
 from game.fluoroscopy.hand import with_hand
 from game.fluoroscopy.instruments import insert, with_tail
-from game.fluoroscopy.projector import AreaDensities, Projector
+from game.fluoroscopy.projector import Projector
 from game.fluoroscopy.spectrum import transmitted, unattenuated
 from game.geometry.carm import Projection
 from game.geometry.views import named_view
@@ -92,7 +93,8 @@ def scene_areas(
     that was on one of them at the last pulse; `veins` are those that cement may lie in."""
     areas = projector.areas(geometry, coarse)
     if len(state.cement.voxels):
-        areas = fill(areas, geometry, projector.patient.bone, state.cement, veins)
+        grid = projector.patient.bone
+        areas = fill(areas, projector.shadow.path(geometry, grid, state.cement, veins))
     for side, cannula in state.cannulas.items():
         if cannula.stage in ("held", "tissue", "bone"):
             bore = state.injector.bore_ml.get(side, 0.0)

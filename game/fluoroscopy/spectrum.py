@@ -7,7 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from game.devices.beam import attenuation, fluence
-from game.fluoroscopy.projector import AreaDensities
+from game.fluoroscopy.areas import AreaDensities
 from game.geometry.carm import SOURCE_TO_DETECTOR_MM
 
 DEEPEST = np.float32(30.0)  # optical depth

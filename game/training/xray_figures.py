@@ -19,10 +19,11 @@ from game.devices.beam import DENSITIES, Material, air_kerma, attenuation, fluen
 from game.devices.cannula import GAUGES, Cannula
 from game.devices.carm import CArmPose
 from game.devices.tube import Field, Tube
+from game.fluoroscopy.areas import AreaDensities
 from game.fluoroscopy.detector import detected
 from game.fluoroscopy.instruments import chord
 from game.fluoroscopy.joseph import AIR, BONE, SOFT
-from game.fluoroscopy.projector import AreaDensities, Projector
+from game.fluoroscopy.projector import Projector
 from game.fluoroscopy.scatter import FULL_FIELD_MM, air_gap, scatter_to_primary
 from game.fluoroscopy.spectrum import transmitted
 from game.geometry.carm import DETECTOR_MM, SOURCE_TO_DETECTOR_MM, Projection, projection

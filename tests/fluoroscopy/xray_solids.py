@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from game.fluoroscopy.projector import AreaDensities, Projector
+from game.fluoroscopy.areas import AreaDensities
+from game.fluoroscopy.projector import Projector
 from game.geometry.carm import Projection, projection
 from game.geometry.grid import Grid
 from game.geometry.views import Anatomy
