@@ -6,9 +6,10 @@ AJR 1983; 140:143), takes up veins that come out of the bone and drains into the
 veins. Of 100 sacra 16 had one or more large openings of such veins on the anterior face, at S3-S5;
 in the others they were very small (Wang, Arch Surg 1985; 120:1013). The median sacral vein is
 2.5 mm wide (mean of 37 bodies, Wu 1997); the lateral one is taken to be so too. How many veins
-leave an ala, where and how wide, was not found: NUMBER, RADIUS_MM and SPREAD are project choices;
-RADIUS_MM was raised from 0.45 to 0.8 mm while the first alae were treated without a leak into veins
-(`sacrosim bench cement --leaks`), which is not a finished calibration.
+leave an ala, where, how wide, and how deep they begin, was not found: NUMBER, RADIUS_MM, SPREAD,
+WIDEST_MM and ROOT_MM are project choices, which were set while alae were treated so that cement
+gets into veins as often as was published (`sacrosim bench cement --leaks`): it enters the few that
+are wide and begin near the cannula.
 No vein is seen on a CT: all are assumed. They follow from the patient and its seed, so that a saved
 patient needs no page for them.
 """
@@ -22,13 +23,13 @@ from game.geometry.grid import FloatArray
 from game.patient.patient import SIDES, Patient, Region, Side, Tube
 
 NUMBER = (
+    6.0,
     2.0,
-    1.0,
 )  # means, a side: through the anterior cortex of the ala; by each of the foramina
-RADIUS_MM = 0.8  # median, inside bone
-SPREAD, WIDEST_MM = 0.4, 1.5  # of the radius: SD of its log, and the most
+RADIUS_MM = 1.0  # median, inside bone
+SPREAD, WIDEST_MM = 0.5, 2.0  # of the radius: SD of its log, and the most
 TRUNK_MM, LINK_MM = 1.25, 0.8  # radii of the lateral sacral vein, and least of what joins it
-ROOT_MM = (5.0, 14.0)  # how far into the ala a vein begins under the cortex it leaves by
+ROOT_MM = (2.0, 12.0)  # how far into the ala a vein begins under the cortex it leaves by
 CLEAR_MM = 0.3  # from the wall of a vein outside to bone
 MEDIAL_MM = 3.0  # of the lateral sacral vein from the foramina's centres
 ALA_MM = 4.0  # from the foramina's centres outwards, where the ala begins

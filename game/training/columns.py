@@ -34,6 +34,7 @@ from game.training.expert import (
 from game.training.plan import Line, cannula_length, planned_line
 
 STEP_S = 0.25
+STAYING = 2  # aliquots given at the target before the cannula is drawn back
 PAUSE_S = 7.0  # between aliquots: a quarter turn of the C-arm at 20 deg/s and two pictures
 
 
@@ -41,15 +42,15 @@ def columns(case: Case, product: str) -> tuple[Cement, dict[Side, float], dict[S
     """The cement of all sides of a case; mL given and highest pressure at the plunger, MPa, of
     each."""
     chosen = product_named(product)
-    cement, now = EMPTY, max(0.0, chosen.window_s[0] - PRIMING_S)
+    cement, now = EMPTY, 0.0
     given: dict[Side, float] = {}
     peaks: dict[Side, float] = {}
     holes: tuple[Hole, ...] = ()
     for side in case.level.sides:
         holes = _drilled(holes, planned_line(case, side), _radius(case))
     for side in case.level.sides:
-        now += PRIMING_S
-        column = _Column(case, side, chosen, holes)
+        column = _Column(case, side, chosen, holes, now)
+        now += max(chosen.window_s[0], PRIMING_S)
         cement, now = column.filled(cement, now)
         given[side], peaks[side] = column.ml, column.peak_mpa
     return cement, given, peaks
@@ -67,27 +68,30 @@ def _drilled(holes: tuple[Hole, ...], line: Line, radius: float) -> tuple[Hole, 
 
 
 class _Column:
-    """One side's; `ml` given so far, `peak_mpa` met."""
+    """One side's, of a batch mixed at `mixed` s; `ml` given so far, `peak_mpa` met."""
 
-    def __init__(self, case: Case, side: Side, product: Product, holes: tuple[Hole, ...]) -> None:
+    def __init__(
+        self, case: Case, side: Side, product: Product, holes: tuple[Hole, ...], mixed: float
+    ) -> None:
         self.case, self.side, self.product, self.holes = case, side, product, holes
+        self.mixed = mixed
         self.line = planned_line(case, side)
         self.ml, self.peak_mpa = 0.0, 0.0
 
     def filled(self, cement: Cement, now: float) -> tuple[Cement, float]:
-        """The cement and the time, s since mixing, when the side is done or abandoned."""
+        """The cement and the time, s, when the side is done or abandoned."""
         length = cannula_length(self.line)
         bore = 3.141592653589793 * (GAUGES[self.case.level.gauge].bore / 2.0) ** 2 * length / 1000.0
         pushes = ceil(bore / ALIQUOT_ML)
         aliquots = [ALIQUOT_ML] * SYRINGE_ALIQUOTS[len(self.case.level.sides)] + [
             bore / pushes
         ] * pushes
-        stretch = (self.line.bone_length - FOOT_MM) / len(aliquots)
+        stretch = (self.line.bone_length - FOOT_MM) / (len(aliquots) - STAYING)
         depth, leaks = self.line.bone_length, 0
-        for ml in aliquots:
-            before = cement.leaked_ml
-            cement, now = self._aliquot(cement, now, ml, depth, stretch)
-            depth -= stretch
+        for number, ml in enumerate(aliquots):
+            before, drawn = cement.leaked_ml, stretch if number >= STAYING else 0.0
+            cement, now = self._aliquot(cement, now, ml, depth, drawn)
+            depth -= drawn
             now += PAUSE_S
             if cement.leaked_ml - before > SEEN_LEAK_ML:
                 leaks += 1
@@ -125,7 +129,7 @@ class _Column:
             limit_mpa=SYRINGES[SYRINGE].limit_mpa,
             seconds=STEP_S,
             product=self.product,
-            age_s=room_age(now),
+            age_s=room_age(now - self.mixed),
             celsius=BATCH_C,
             time_s=now,
         )

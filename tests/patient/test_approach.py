@@ -147,6 +147,20 @@ def test_how_near_a_path_comes_to_its_fracture() -> None:
         fracture_gap(whole, path)
 
 
+@pytest.mark.parametrize("side", SIDES)
+def test_the_path_runs_along_a_fracture_that_is_parallel_to_the_joint(
+    patient: Patient, side: Side
+) -> None:
+    """Smith & Gilula 2006: the cannula lies along the plane of the fracture."""
+    if side not in patient.broken_sides:
+        pytest.skip(f"the {side} ala is whole")
+    sheet, path = patient.sheet(side), long_axis(patient, side)
+    assert sheet.pattern == "parallel"
+    along = np.arange(0.4 * path.bone_length, path.bone_length, 0.5)
+    gaps = sheet.tree.query(path.entry + along[:, None] * path.direction)[0]
+    assert np.median(gaps) < 2.5 and gaps.max() < 5.0
+
+
 def test_an_entry_beside_all_bone_is_refused() -> None:
     with pytest.raises(PatientError, match="no sacrum behind or before"):
         box_path(-86.0)

@@ -1,10 +1,8 @@
 """How far a fracture gapes, from person to person and from its middle to its rim.
 
 An insufficiency fracture breaks the cortex first and gapes there ([U], facts/anatomy.md: a step in
-the anterior cortex); how wide was not found. All figures are project choices. MEAN_MM is the width
-that conducts as the gap and the debris beside it do; it was raised from 1 to 3 mm while the first
-alae were treated without a leak (`sacrosim bench cement --leaks`), and the published share of leaks
-through the gap is not reached with it: not a finished calibration.
+the anterior cortex); how wide was not found: all figures are project choices, of the order of what
+a CT of 1 mm shows as a line. None was set by how often cement leaks.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ import numpy as np
 
 from game.geometry.grid import FloatArray
 
-MEAN_MM = 3.0  # over a sheet, median of people
+MEAN_MM = 1.0  # over a sheet, median of people
 PERSON, MOST_SD = 0.35, 1.5  # spread between fractures (of the log), and how far it goes
 RIM, RIM_MM = 2.0, 5.0  # times as wide at the cortex as deep inside, and how fast it narrows
 _STREAM = 0x6A  # of the seed's generators; so that other draws of a patient stay independent

@@ -2,9 +2,12 @@
 
 An ala's sheet: the SI joint's middle surface is fitted by a smooth function of the position along
 the sacrum (u, cranial) and front to back (v); the sheet is that function moved medially, beside the
-foramina. Insufficiency fractures run 10-15 mm medial to the joint ([U], facts/anatomy.md). Others
-veer off it: into the joint, into a foramen, or cut the anterolateral rim off. A bar lies across the
-body between the S1 and S2 foramina.
+foramina. Insufficiency fractures run vertically, 10-15 mm medial to the joint ([U],
+facts/anatomy.md), and the long-axis technique lays its cannula along them (Smith & Gilula 2006).
+Above S2 the ala fans out and its joint leaves the vertical: there the sheet keeps parallel to the
+joint from front to back and goes on upwards as it came, with the cannula's way. Others veer off it:
+into the joint, into a foramen, or cut the anterolateral rim off, which is beside the joint at all
+heights. A bar lies across the body between the S1 and S2 foramina.
 """
 
 from __future__ import annotations
@@ -25,8 +28,10 @@ from game.patient.landmarks.tunnels import VENTRAL_RADIUS
 from game.patient.patient import SIDES, Landmark, Side
 from game.patient.segmentation import Bones
 
-MEDIAL_MM = 12.0  # from the joint, of 10-15 [U]
+MEDIAL_MM = 12.0  # from the joint, of 10-15 [U]; above S2 from the vertical over it there
 # Project choices, not validated:
+DEPTHS_MM = (20.0, 9.0, 0.0, 0.0)  # before the foramina S1-S4, where a sheet stands upright: how
+# the long-axis technique crosses the ala, read off the paths of nine people
 FORAMEN_GAP_MM = 3.0  # from a foramen's wall where possible
 JOINT_GAP_MM = 4.0  # least distance to the joint where a foramen pushes the sheet
 SPARE_MM = 0.5  # so that a sheet held at just that distance stays whole
@@ -56,8 +61,8 @@ class Surface(Protocol):
 @dataclass(frozen=True, eq=False)
 class AlaSheet:
     """`frame` with u superior and v posterior in it; the outward distance of the joint from the
-    midline is the polynomial `joint` (6,) in 1, u, v, u2, uv, v2; `foramina` (4, 2) are u and the
-    outward place of S1-S4's centres; `floor` the lowest u, `joint_floor` the joint's; `front`
+    midline is the polynomial `joint` (6,) in 1, u, v, u2, uv, v2; `foramina` (4, 3) are u, the
+    outward place and v of S1-S4's centres; `floor` the lowest u, `joint_floor` the joint's; `front`
     (3,) the polynomial in 1, u, u2 of the anterior cortex's v, which a rim fracture starts from."""
 
     frame: Frame
@@ -73,10 +78,10 @@ class AlaSheet:
         """The sheet's outward distance from the midline at u, v, mm."""
         joint = _terms(u, v) @ self.joint
         if self.plan.pattern == "anterolateral-rim":
-            return np.asarray(self._beside(u, v) + RIM_SLOPE * np.maximum(self._depth(u, v), 0.0))
-        beside = self._beside(u, v)
+            return np.asarray(self.beside(u, v) + RIM_SLOPE * np.maximum(self._depth(u, v), 0.0))
+        beside = self.beside(u, v)
         if self.plan.foramen:
-            at, place = self.foramina[self.plan.foramen - 1]
+            at, place = self.foramina[self.plan.foramen - 1, :2]
             share = np.exp(-(((u - at) / FORAMEN_REACH_MM) ** 2))
             return np.asarray(beside + share * (place - beside))
         if self.plan.into_joint:
@@ -91,15 +96,27 @@ class AlaSheet:
             return float(s1), float(max(s2, self.joint_floor + 8.0))
         return float(s2 + 6.0), float(min(self.joint_floor + 6.0, s2 - 4.0))
 
-    def _beside(self, u: FloatArray, v: FloatArray) -> FloatArray:
-        """The sheet parallel to the joint, pushed aside by the foramina."""
+    def beside(self, u: FloatArray, v: FloatArray) -> FloatArray:
+        """The sheet parallel to the joint, upright above S2 but for a rim fracture, pushed aside by
+        the foramina."""
         slope_u, slope_v = self._slopes(u, v)
         joint = _terms(u, v) @ self.joint
         wanted = joint - MEDIAL_MM * np.sqrt(1.0 + slope_u**2 + slope_v**2)
+        if self.plan.pattern != "anterolateral-rim":
+            wanted = wanted - self._lean(u)
         asked = self.foramina[::-1, 1] + np.array(VENTRAL_RADIUS)[::-1] + FORAMEN_GAP_MM
         lateral = np.interp(u, self.foramina[::-1, 0], asked)
         pushed = 0.5 * (wanted + lateral + np.sqrt((wanted - lateral) ** 2 + 4.0))
         return np.asarray(np.minimum(pushed, np.maximum(joint - JOINT_GAP_MM, wanted)))
+
+    def _lean(self, u: FloatArray) -> FloatArray:
+        """How far the joint stands outward at u of where it does at S2, mm, 0 below: both
+        DEPTHS_MM before the foramina."""
+        at, middle = self.foramina[::-1, 0], (self.foramina[:, 2] - DEPTHS_MM)[::-1]
+        s2 = self.foramina[1:2, 0]
+        foot = _terms(s2, np.interp(s2, at, middle)) @ self.joint
+        leaning = np.maximum(_terms(u, np.interp(u, at, middle)) @ self.joint - foot, 0.0)
+        return np.asarray(np.where(u > s2, leaning, 0.0))
 
     def _slopes(self, u: FloatArray, v: FloatArray) -> tuple[FloatArray, FloatArray]:
         _, c_u, c_v, c_uu, c_uv, c_vv = self.joint
@@ -163,7 +180,7 @@ def ala_sheet(bones: Bones, landmarks: Mapping[str, Landmark], plan: Plan, side:
         frame=frame,
         outward=outward,
         joint=fit,
-        foramina=np.stack([holes[:, 2], outward * holes[:, 0]], axis=1),
+        foramina=np.stack([holes[:, 2], outward * holes[:, 0], holes[:, 1]], axis=1),
         floor=float(holes[2, 2]),
         joint_floor=lowest,
         plan=plan,
@@ -188,7 +205,7 @@ def _joint(local: FloatArray, outward: float) -> tuple[FloatArray, float]:
 def _front(bones: Bones, sheet: AlaSheet) -> FloatArray:
     """The anterior cortex's v on the sheet beside the joint, as a polynomial (3,) in u."""
     u, v = np.meshgrid(np.arange(sheet.joint_floor, 12.0), np.arange(-40.0, 60.0), indexing="ij")
-    points = sheet.frame.world(np.stack([sheet.outward * sheet._beside(u, v), v, u], axis=-1))
+    points = sheet.frame.world(np.stack([sheet.outward * sheet.beside(u, v), v, u], axis=-1))
     bone = bones.grid.sample(bones.sacrum, points.reshape(-1, 3), 30.0).reshape(u.shape) < 0
     some = bone.sum(axis=1) >= 5
     if some.sum() < 5:

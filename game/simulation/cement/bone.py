@@ -14,6 +14,7 @@ from game.simulation.cement.channels import Channels
 from game.simulation.cement.medium import Medium
 
 VEIN = 6  # a voxel's face towards its vein
+POINT = 0.252731  # p0 K h / (mu Q) of a point source on the seven-point grid (Watson's integral)
 TIGHT = 1.0e-3  # bone so much tighter than its neighbour is a wall to it: a project choice
 
 
@@ -140,13 +141,21 @@ def half(bone, v, f, w):  # type: ignore[no-untyped-def]
     place = bone.over[v]
     if f == VEIN:
         k = bone.channel[place].mean() if place >= 0 else float(bone.permeability[v].mean())
-        return 0.5 / (k * bone.h) + 0.5 / bone.pipe[w - size]
+        return drained(k, bone.h, bone.radius[w - size]) + 0.5 / bone.pipe[w - size]
     if place >= 0:
         return 0.5 / (bone.channel[place, f // 2] * bone.h)
     wide = 1.0
     if w < size and bone.over[w] >= 0:
         wide = wide_at(bone.permeability, bone.widening[bone.over[w]], v, w, f // 2)
     return 0.5 / (bone.permeability[v, f // 2] * bone.h * wide)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def drained(k, h, radius):  # type: ignore[no-untyped-def]
+    """What a vein's mouth of `radius` mm adds to the resistance of its voxel, 1/mm3. A sink in the
+    middle of a voxel of h is a sphere of h / (4 pi 0.2527) (facts/cement.md, case 5): a narrower
+    mouth adds the stretch within that, a wider one nothing (as Peaceman 1978 has it for wells)."""
+    return max(0.0, 1.0 / radius - 4.0 * np.pi * POINT / h) / (4.0 * np.pi * k)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
