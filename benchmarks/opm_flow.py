@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
+from importlib.util import find_spec
 from math import ceil
 from pathlib import Path
 from time import perf_counter
@@ -298,6 +299,8 @@ def main() -> None:
         parser.error(f"--ml is {asked.ml}; allowed: 0.1 to 5")
     if shutil.which("flow") is None:
         parser.error("OPM Flow is not installed (Debian: libopm-simulators-bin)")
+    if find_spec("resfo") is None:
+        parser.error("resfo, which reads its results, is not installed (PyPI)")
     found = compared(asked.voxels, asked.ml)
     if asked.json:
         print(json.dumps(found))
