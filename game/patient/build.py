@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from game.patient.density import Levels, drawn_hounsfield
 from game.patient.distance import on_grid
 from game.patient.fracture import crushed_hounsfield, drawn_fractures, fractures_of, stepped
 from game.patient.hazards import hazards_of
+from game.patient.iliac_cortex import Ridges, ridges_of
 from game.patient.landmarks import find_landmarks, open_foramina, planes_and_anatomy
 from game.patient.landmarks.frame import midsagittal, unrolled
 from game.patient.lumbosacral import parted_at_s1
@@ -24,6 +25,7 @@ from game.patient.patient import (
     Landmark,
     Patient,
     Plane,
+    Side,
     Structure,
     Surface,
 )
@@ -43,6 +45,7 @@ from game.patient.traits import Traits
 
 DISC_REACH_MM = 14.0  # above the S1 endplate; the disc is 10-12 mm high
 DISC_HALF_MM = (25.0, 17.0)  # its half axes across and front to back: S1's, facts/anatomy.md
+HIPS: Mapping[Side, Structure] = {"left": Structure.HIP_LEFT, "right": Structure.HIP_RIGHT}
 _COARSEST = {Structure.SKIN: 6}  # voxels skipped at most; other bones 3
 
 
@@ -79,7 +82,10 @@ def build(segmentation: Segmentation, traits: Traits | None = None) -> Patient:
         surfaces = aside.submit(_surfaces, bones, body)
         spacing = max(segmentation.spacing)
         levels_hu = Levels.of(landmarks, anatomy.axes)
-        hounsfield = _hounsfield(body, levels_hu, cortex, bones.grid, fractures, spacing, asked)
+        hips = {side: body.levels[code] for side, code in HIPS.items()}
+        ridges = ridges_of(whole, hips, landmarks, anatomy.axes, planes["s1_endplate"].normal)
+        thick = _Cortex(cortex, bones.grid, ridges)
+        hounsfield = _hounsfield(body, levels_hu, thick, fractures, spacing, asked)
     return Patient(
         name=segmentation.name,
         source=segmentation.source,
@@ -103,11 +109,19 @@ def build(segmentation: Segmentation, traits: Traits | None = None) -> Patient:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Cortex:
+    """Thickness of the sacrum's cortex, mm, on its grid, and where the hip bones' is thick."""
+
+    field: NDArray[np.float32]
+    grid: Grid
+    ridges: Mapping[Side, Ridges]
+
+
 def _hounsfield(
     body: Body,
     levels: Levels,
-    cortex: NDArray[np.float32],
-    bone: Grid,
+    cortex: _Cortex,
     fractures: Mapping[FractureName, Fracture],
     spacing: float,
     traits: Traits,
@@ -115,10 +129,12 @@ def _hounsfield(
     """HU on the body grid: the CT's, with its cortex drawn anew where it is coarse (`spacing` mm),
     or drawn as a whole where there is none."""
     if body.hounsfield is None:
-        drawn = drawn_hounsfield(body, levels, cortex, bone, traits)
+        drawn = drawn_hounsfield(body, levels, cortex.field, cortex.grid, traits, cortex.ridges)
         sacrum = body.structures == Structure.SACRUM
         return crushed_hounsfield(drawn, body.grid, sacrum, fractures.values())
-    return shelled(body, cortex, bone, spacing) if spacing > COARSE_MM else body.hounsfield
+    if spacing > COARSE_MM:
+        return shelled(body, cortex.field, cortex.grid, spacing)
+    return body.hounsfield
 
 
 def _moved(

@@ -19,7 +19,8 @@ from scipy import ndimage
 from game.geometry.grid import FloatArray, Grid
 from game.patient.cortex import OTHER_BONES_MM, THICKER
 from game.patient.distance import on_grid
-from game.patient.patient import Landmark, Structure
+from game.patient.iliac_cortex import Ridges
+from game.patient.patient import Landmark, Side, Structure
 from game.patient.resample import Body
 from game.patient.traits import Quality, Traits
 
@@ -70,6 +71,7 @@ TISSUE_HU: Mapping[Structure, float] = {
 }  # textbook CT numbers, rounded
 _TILE = 96  # voxels of the texture's repeating block
 _HIPS = (Structure.HIP_LEFT, Structure.HIP_RIGHT)
+_SIDE: Mapping[Structure, Side] = {Structure.HIP_LEFT: "left", Structure.HIP_RIGHT: "right"}
 _BONES = (
     Structure.SACRUM,
     *_HIPS,
@@ -120,9 +122,11 @@ def drawn_hounsfield(
     cortex: NDArray[np.float32],
     bone: Grid,
     traits: Traits | None = None,
+    ridges: Mapping[Side, Ridges] | None = None,
 ) -> NDArray[np.int16]:
     """HU [x, y, z] on the body grid, whose origin is the S1 endplate's centre; `cortex` lies on
-    `bone`. Cartilage is written into the body's structures first. Equal traits give equal HU."""
+    `bone`, and `ridges` say where the hip bones' is thick. Cartilage is written into the body's
+    structures first. Equal traits give equal HU."""
     asked = traits or Traits()
     _lay_cartilage(body)
     table = np.full(max(Structure) + 1, TISSUE_HU[Structure.MUSCLE], np.float32)
@@ -135,7 +139,8 @@ def drawn_hounsfield(
     _add_tiled(hounsfield, texture, soft, MOTTLE_HU)
     for code in _BONES:
         if code in body.levels:
-            _draw_bone(hounsfield, code, body, levels, (cortex, bone), asked, texture)
+            thick = _Thick(cortex, bone, ridges or {}, asked.quality)
+            _draw_bone(hounsfield, code, body, levels, thick, asked, texture)
     return np.rint(hounsfield).astype(np.int16)
 
 
@@ -157,12 +162,33 @@ def _slices(grid: Grid, part: Grid) -> tuple[slice, ...]:
     return tuple(slice(int(f), int(f) + n) for f, n in zip(first, part.shape, strict=True))
 
 
+@dataclass(frozen=True, eq=False)
+class _Thick:
+    """How thick each bone's cortex is: the sacrum's field on its grid, the hip bones' lines."""
+
+    field: NDArray[np.float32]
+    grid: Grid
+    ridges: Mapping[Side, Ridges]
+    quality: Quality
+
+    def sacrum(self, part: Grid) -> NDArray[np.float32]:
+        """mm, on a part of the body's grid."""
+        return on_grid(self.field, self.grid.origin, (self.grid.spacing,) * 3, part)
+
+    def other(self, code: Structure, points: FloatArray) -> NDArray[np.float32]:
+        """mm (n,), at LPS points (n, 3) of another bone."""
+        side = _SIDE.get(code)
+        if side is None or side not in self.ridges:
+            return np.full(len(points), THICKER[self.quality] * OTHER_BONES_MM, np.float32)
+        return self.ridges[side].thickness(points, self.quality)
+
+
 def _draw_bone(
     hounsfield: NDArray[np.float32],
     code: Structure,
     body: Body,
     levels: Levels,
-    cortex: tuple[NDArray[np.float32], Grid],
+    cortex: _Thick,
     traits: Traits,
     texture: NDArray[np.float32],
 ) -> None:
@@ -171,16 +197,13 @@ def _draw_bone(
     at = _slices(body.grid, part)
     near = (level < 0.5 * part.spacing) & (level <= body.depth[at] + 1e-3)
     depth = level[near]
-    shell = np.full(depth.shape, THICKER[traits.quality] * OTHER_BONES_MM, np.float32)
-    if code == Structure.SACRUM:
-        thickness, bone = cortex
-        shell = on_grid(thickness, bone.origin, (bone.spacing,) * 3, part)[near]
+    where = np.nonzero(near)
+    points = np.stack(where, axis=1) * part.spacing + part.origin
+    shell = cortex.sacrum(part)[near] if code == Structure.SACRUM else cortex.other(code, points)
     half = 0.5 * part.spacing
     inside = np.clip((half - depth) / part.spacing, 0, 1)
     deep = np.clip((half - depth - shell) / part.spacing, 0, 1)
-    where = np.nonzero(near)
     grain = texture[tuple((w + s.start) % _TILE for w, s in zip(where, at, strict=True))]
-    points = np.stack(where, axis=1) * part.spacing + part.origin
     marrow = marrow_hounsfield(code, points, -depth - shell, levels, lumbar_hounsfield(traits))
     left = np.clip((marrow - VOID_HU) / (TEXTURE_AT_HU - VOID_HU), 0.0, 1.0)
     marrow = marrow + (MOTTLE_HU + (TEXTURE_HU - MOTTLE_HU) * np.sqrt(left)) * grain

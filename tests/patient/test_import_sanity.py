@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,8 +94,9 @@ def test_a_missing_bone(code: Structure) -> None:
 def test_half_a_sacrum() -> None:
     made = bare()
     side = made.structures.copy()
-    side[:64][side[:64] == Structure.SACRUM] = Structure.FAT
-    assert re.search(r"one half of the sacrum has \d%", refused(replace(made, structures=side)))
+    right = side[: round(-made.origin[0] / made.spacing[0])]  # up to the S1 endplate's centre
+    right[right == Structure.SACRUM] = Structure.FAT
+    assert "one half of the sacrum has 0%" in refused(replace(made, structures=side))
     low = made.structures.copy()
     heights = np.flatnonzero((low == Structure.SACRUM).any(axis=(0, 1)))
     below = low[:, :, : heights[-1] - 16]

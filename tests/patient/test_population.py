@@ -20,6 +20,7 @@ from game.patient.population import (
     sex_differences,
     survey,
 )
+from game.patient.procedural.person import person
 from game.patient.procedural.shaping import CONFLICTS
 from game.patient.traits import Sex, Traits
 
@@ -58,6 +59,26 @@ def test_a_template_is_one_body_and_both_its_paths_are_as_measured(sex: Sex) -> 
     for name, (mean, sd) in PATHS.items():
         assert np.all(np.abs(np.array(found.paths[name]) - mean) < sd), name
         assert abs(found.paths[name][0] - found.paths[name][1]) < 0.2, name
+
+
+@pytest.mark.parametrize("seed", [39, 141])
+def test_low_spines_and_wide_foramina_leave_the_entry_on_bone(seed: int) -> None:
+    """Women whose iliac spines lie low, and whose S3 foramina are wide: their entry midpoint once
+    lay beside the bone."""
+    paths = sampled(Traits(seed=seed)).paths
+    assert paths.keys() == PATHS.keys() and min(paths["least_axis_clearance"]) > 1.0
+
+
+@pytest.mark.parametrize("sex", ["female", "male"])
+def test_a_sacrum_narrows_below_the_iliac_spines_as_real_ones_do(sex: Sex) -> None:
+    """Half its breadth 8 mm below the posterior inferior iliac spines is 6.8+-3.3 mm less than half
+    the spines' distance (32 joints of the pelvis atlas); at 1 SD."""
+    made = person(Traits(template=True, sex=sex))
+    spine = made.landmarks["piis_left"].point
+    x, _, z = made.sacrum.grid.axes()
+    below = np.abs(z - spine[2] + 8.0) < 3.0
+    shadow = (made.sacrum.field[:, :, below] < 0).any(axis=(1, 2))
+    assert spine[0] - x[shadow].max() == pytest.approx(6.8, abs=3.3)
 
 
 def test_sexes_differ_in_the_published_direction() -> None:

@@ -28,15 +28,17 @@ SEEDS = range(10)
 
 def skin_to_sacrum(habitus: Habitus, share: float, seed: int = 0) -> list[float]:
     """mm at x = -25 and 25 mm, at a share of the height from the S1 endplate (z = 0) to S5's end,
-    which lies 25 mm above the coccyx' end."""
+    which lies 25 mm above the coccyx' end: the median over 8 mm to both sides, so that a line
+    into the S3 foramen, which may lie there, does not count as the sacrum's back."""
     codes, origin = body(Traits(seed=seed, habitus=habitus), FINE)
     low = points(codes == Structure.SACRUM, origin, FINE)[:, 2].min() + 25.0
     found = []
     for x in (-25.0, 25.0):
         i, k = round((x - origin[0]) / FINE), round((share * low - origin[2]) / FINE)
-        column = codes[i, :, k]
-        skin = np.flatnonzero(column != Structure.AIR)[-1]
-        found.append(float(FINE * (skin - np.flatnonzero(column == Structure.SACRUM)[-1])))
+        columns = codes[i - 8 : i + 9, :, k]
+        skin = [np.flatnonzero(column != Structure.AIR)[-1] for column in columns]
+        bone = [np.flatnonzero(column == Structure.SACRUM)[-1] for column in columns]
+        found.append(float(FINE * np.median(np.subtract(skin, bone))))
     return found
 
 

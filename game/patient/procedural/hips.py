@@ -34,6 +34,10 @@ AURICULAR = (
 )  # fmt: skip
 AURICULAR_MM = 53.4
 _MIDDLE = (5.0, -37.0)  # of it: it grows from there
+TOP_MM = 7.0  # mm under the endplate's height, above which no joint reaches where the ala is the
+# mean form's (read off the finished bone)
+USUAL_MM, GAIN = 56.2, 1.3  # PMC5799488; a tall joint is cut where the ala and the wing end, and a
+# low one's rims still lie within 7 mm: so the outline differs more than what is measured on it
 RIM_MM = 3.0  # beyond the outline the bones are still within 7 mm of each other
 _PAD_MM, _FADE_MM = 6.0, 4.0  # how far the joint surface may stand out of the wing to follow the
 # sacrum's, and over how much that ends at its rim; form
@@ -119,11 +123,18 @@ def _obturator() -> Flat:
 
 
 @lru_cache(maxsize=4)
-def auricle(height: float) -> Flat:
+def auricle(height: float, fall: float = 0.0) -> Flat:
     """Signed distance, mm, to the outline of an auricular surface that measures `height` mm, over
-    v and w (AURICULAR)."""
+    v and w (AURICULAR). It ends above where the ala does, whose side lies `fall` mm lower than in
+    the mean form, and reaches as much further down."""
+    height += (GAIN - 1.0) * (height - USUAL_MM)
     grown = (height - 2.0 * RIM_MM) / (AURICULAR_MM - 2.0 * RIM_MM)
-    return _outlined((np.array(AURICULAR) - _MIDDLE) * grown + _MIDDLE)
+    corners = (np.array(AURICULAR) - _MIDDLE) * grown
+    above, below = corners[:, 1].max(), -corners[:, 1].min()
+    upper = min(above, -_MIDDLE[1] - TOP_MM - fall)
+    further = (above + below - upper) / below
+    corners[:, 1] *= np.where(corners[:, 1] > 0, upper / above, further)
+    return _outlined(corners + _MIDDLE)
 
 
 def _smooth(q: tuple[float, ...], w: tuple[float, ...], heights: tables.Table) -> Flat:

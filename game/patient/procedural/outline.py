@@ -40,7 +40,7 @@ class Build:
 
 BUILDS: Mapping[Habitus, Build] = {
     "slim": Build((34.0, 21.0, 17.0), 7.0, 17.0, -8.0, (186.0, 178.0), 8.0),
-    "average": Build((46.0, 31.0, 25.5), 18.0, 29.0, 4.0, (207.0, 196.0), 10.0),
+    "average": Build((46.0, 31.0, 26.5), 18.0, 29.0, 4.0, (207.0, 196.0), 10.0),
     "obese": Build((66.0, 47.0, 41.0), 37.0, 52.0, 34.0, (242.0, 227.0), 14.0),
 }
 SEX_FAT: Mapping[Sex, float] = {"female": 1.0, "male": 0.8}  # of the buttock and thigh; form

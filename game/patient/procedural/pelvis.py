@@ -76,7 +76,7 @@ def _flank(sacral: Bone, sign: float) -> Flank:
 def hip_bone(side: Side, pose: Pose, sacral: Bone, lattice: Grid) -> Bone:
     """One hip bone on its part of the lattice."""
     sign = np.float32(SIGN[side])
-    joint = hips.auricle(pose.auricular)
+    joint = hips.auricle(pose.auricular, pose.fall)
 
     def solid(x: Array, y: Array, z: Array) -> Array:
         aside = sign * x

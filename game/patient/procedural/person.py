@@ -19,6 +19,7 @@ from game.patient.procedural.pose import Pose
 from game.patient.procedural.sampling import Bone
 from game.patient.procedural.shaping import parameters_of
 from game.patient.procedural.spine import lumbar_landmarks
+from game.patient.redistance import redistanced
 from game.patient.traits import Traits
 
 HIP_MM = 1.5  # voxel at which hip bones are sampled where only their joints count
@@ -53,13 +54,16 @@ class Person:
         }
 
     def hip_distance(self) -> Mapping[Side, FloatArray]:
-        """The hip bones' distances, mm, on the sacrum's grid: coarse, but true at the joints."""
+        """The hip bones' true distances, mm, on the sacrum's grid, from coarse ones around it."""
         grid = self.sacrum.grid
         count = np.ceil((np.array(grid.shape) - 1) * grid.spacing / HIP_MM).astype(int) + 1
         shape = (int(count[0]), int(count[1]), int(count[2]))
         lattice = Grid(grid.origin, HIP_MM, shape)
         made = {side: hip_bone(side, self.poses[side], self.sacrum, lattice) for side in SIDES}
-        return {side: on_grid(bone.field, *bone.place, grid) for side, bone in made.items()}
+        return {
+            side: on_grid(redistanced(bone.field, HIP_MM), *bone.place, grid)
+            for side, bone in made.items()
+        }
 
 
 def person(traits: Traits) -> Person:

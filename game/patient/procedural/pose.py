@@ -22,6 +22,7 @@ from game.patient.procedural.draw import Measures
 from game.patient.procedural.hips import inside_wing
 from game.patient.procedural.reading import moved
 from game.patient.procedural.solids import Array
+from game.patient.procedural.stretched import fall_of
 from game.patient.traits import Sex, Traits
 
 # Points of the mean left hip bone (hip_tables), mm, read off its surface; named where the patient
@@ -83,13 +84,15 @@ class Pose:
 
     `tilt` radian turns the APP's frame into LPS about x; its `points` (3,) lie at `places` (3,)
     of the APP's frame, origin at the S1 endplate's centre, mm; `gap` of the joint, mm; `slope`
-    radian of the endplate in LPS; `auricular` mm, the height of the joint's surface."""
+    radian of the endplate in LPS; `auricular` mm, the height of the joint's surface; `fall` mm, how
+    much lower than usual the ala ends at its side."""
 
     tilt: float
     places: Mapping[str, NDArray[np.float64]]
     gap: float
     slope: float
     auricular: float
+    fall: float
     points: Mapping[str, NDArray[np.float64]]
 
     def place(self, name: str) -> NDArray[np.float64]:
@@ -134,6 +137,15 @@ class Pose:
 Flank = Callable[[float, float], float]
 
 
+def piis_behind(sex: Sex, measures: Measures) -> tuple[float, float]:
+    """y and z, mm, of the posterior inferior iliac spines from the S1 endplate's centre, in the
+    prone LPS frame in which the endplate has its drawn base angle."""
+    _, back, up = spine_place("piis", sex, measures)
+    tilt = np.radians(measures["base_angle"] - measures["endplate_inclination"])
+    c, s = float(np.cos(tilt)), float(np.sin(tilt))
+    return c * back - s * up, s * back + c * up
+
+
 def poses(
     traits: Traits, measures: Measures, slope: float, flanks: Mapping[Side, Flank]
 ) -> Mapping[Side, Pose]:
@@ -153,7 +165,13 @@ def poses(
         placed = _by_measures(start, traits.sex, measures)
         joint = float(np.clip(gap, *GAPS))
         pose = Pose(
-            tilt, placed, joint, float(np.radians(slope)), measures["auricular_height"], MODEL
+            tilt=tilt,
+            places=placed,
+            gap=joint,
+            slope=float(np.radians(slope)),
+            auricular=measures["auricular_height"],
+            fall=fall_of(measures["corridor_s1"]),
+            points=MODEL,
         )
         made[side] = _seated(pose, flanks[side])
     return made
@@ -187,14 +205,15 @@ def _shaped(sex: Sex, size: float, own: Places) -> Places:
 
 def _by_measures(places: Places, sex: Sex, measures: Measures) -> Places:
     """Moved up and back as a whole, and the posterior spines by the rest, to their measures."""
-    goals = {name: _spine(name, sex, measures) for name in _MEASURED}
+    goals = {name: spine_place(name, sex, measures) for name in _MEASURED}
     whole = np.mean([goals[name] - places[name] for name in _MEASURED], axis=0) * [0, 1, 1]
     return {name: goals.get(name, point + whole) for name, point in places.items()}
 
 
-def _spine(name: str, sex: Sex, measures: Measures) -> NDArray[np.float64]:
-    """A posterior spine (3,) at its drawn height, as far from the endplate's centre as published:
-    pelves differ in how they are inclined more than in their build (no covariance is published)."""
+def spine_place(name: str, sex: Sex, measures: Measures) -> NDArray[np.float64]:
+    """A posterior spine (3,), `psis` or `piis`, in the APP's frame: at its drawn height, as far
+    from the endplate's centre as published: pelves differ in how they are inclined more than in
+    their build (no covariance is published)."""
     mean = next(row.mean[sex] for row in published() if row.id == f"{name}_cranial")
     cranial = measures[f"{name}_cranial"]
     away = np.hypot(POSTERIOR[sex][name], mean)

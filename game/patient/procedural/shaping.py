@@ -20,6 +20,7 @@ from game.geometry.grid import FloatArray
 from game.patient.procedural.bent import Bent
 from game.patient.procedural.form import Row
 from game.patient.procedural.parameters import END, LEVELS, Parameters
+from game.patient.procedural.pose import piis_behind
 from game.patient.procedural.sacrum import foramen_axis, solid, surfaces
 from game.patient.procedural.solids import Space
 from game.patient.procedural.stretched import FORWARD, Dials, Measures, shaped
@@ -33,10 +34,13 @@ ALA_X = 35.0  # mm from the midline, where the ala's depth is measured
 RIDGE_DEPTH = 1.6  # mm that the slant and ridge of S1's lower end add to its depth (measured)
 ROUNDS = 6
 LINES = 2.5  # mm by which the transverse lines lengthen the curve (measured on the template)
+SHORT_S3_S4 = 0.5  # mm, asked for beyond the drawn, for S5 leaves some S4 openings too little room
+# (measured on 60 people)
 SPACINGS, UNDER = 4, 2.0  # rounds; mm under an opening's middle, measuring.BESIDE_CANAL_MM
 PITCH = (0.8, 1.2, -0.45)  # mm by which what one sees through lies nearer than the tunnels (same)
 BEHIND = 2.0  # mm that the posterior S1 foramen lies below its tunnel's middle (form)
 LEAST_S5 = 9.5  # mm of bone along the axis below the middle of the last foramen (form)
+LEAST_S5_BEHIND = 6.5  # mm, the same below the last posterior one (form)
 OFF_LEVEL = 9.5  # mm along the axis between a foramen's two openings at most (project choice)
 FORWARD_SD = 1.5  # mm (project choice: the published path's bone ahead varies so)
 EDGE = 0.6  # mm by which the joint's rim stands out beyond the tables' breadth (template)
@@ -60,6 +64,7 @@ def parameters_of(measures: Measures, traits: Traits) -> Parameters:
     dials = Dials(levels=levels, end=levels[3] + END - LEVELS[3], half=half)
     dials = replace(dials, forward=_forward(traits))
     dials = _bent(dials, measures)
+    dials = replace(dials, spine=_spine(dials, measures, traits))
     for _ in range(ROUNDS):
         dials = _turned(dials, measures)
     dials = _spaced(dials, measures)
@@ -82,6 +87,12 @@ def _forward(traits: Traits) -> float:
         return FORWARD
     drawn = np.random.default_rng([traits.seed, 0xA1A]).standard_normal()
     return FORWARD + FORWARD_SD * float(np.clip(drawn, -2.3, 2.3))
+
+
+def _spine(dials: Dials, measures: Measures, traits: Traits) -> float:
+    """s of the posterior inferior iliac spines."""
+    y, z = piis_behind(traits.sex, measures)
+    return float(Bent.of(shaped(dials, measures)).coordinates(np.array(y), np.array(z))[1])
 
 
 def _steep(whole: Parameters) -> Parameters:
@@ -154,7 +165,8 @@ def _gaps(measures: Measures) -> FloatArray:
     """Bone (3,) between posterior foramina, mm, that is asked for: from S1 down."""
     # two series of the same bone, 2 mm apart: between them
     twice = 0.695 * measures["dorsal_gap_s2_s3"] + 0.305 * measures["dorsal_gap_s2_s3_again"]
-    return np.array([measures["dorsal_gap_s1_s2"], twice, measures["dorsal_gap_s3_s4"]])
+    third = measures["dorsal_gap_s3_s4"] + SHORT_S3_S4
+    return np.array([measures["dorsal_gap_s1_s2"], twice, third])
 
 
 def _spaced(dials: Dials, measures: Measures) -> Dials:
@@ -203,7 +215,7 @@ def _behind(parameters: Parameters, gaps: FloatArray) -> Row:
         at.append(float(s[np.argmax(enough)] if enough.any() else s[-1]))
     near = zip(at, own, strict=True)
     within = [float(np.clip(a, b - OFF_LEVEL, b + OFF_LEVEL)) for a, b in near]
-    return (*within[:3], min(within[3], parameters.end_s - LEAST_S5))
+    return (*within[:3], min(within[3], parameters.end_s - LEAST_S5_BEHIND))
 
 
 def _turned(dials: Dials, measures: Measures) -> Dials:

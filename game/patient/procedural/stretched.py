@@ -20,23 +20,33 @@ LOWER = 44.5  # mm, half breadth of the mean form beside the joint's lower end, 
 INSIDE_PIIS = 1.6  # mm that it lies medial to the PIIS: mean form against 99.4 / 2 mm [M]
 SPANS = (46.4, 41.9, 37.9, 36.5)  # mm, taken for the mean form's foramina [M]
 UPPER = 8.0  # mm along the axis that no stretch along changes: the endplate
-CALIBRE = (0.1, 0.2, 0.6, 0.15)  # mm by which a tunnel's narrowest radius exceeds half its calibre,
+CALIBRE = (0.1, 0.2, 0.6, 0.25)  # mm by which a tunnel's narrowest radius exceeds half its calibre,
 # as one sees through: the turn from front to back takes the rest (measured on the template)
 USUAL = (-5.0, -7.0)  # mm, the dials of a female template's ala; what one lacks more makes it thin
 BEHIND = 0.3  # of what a thin ala lacks in depth is taken from its back (project choice)
 AHEAD = 6.0  # mm that the rounding of two smooth surfaces takes off an ala's anterior edge, and the
 # depth at its back that makes up for it (measured on the mean of the 16 sacra: bone ahead 4.2 mm)
-FORWARD = 2.8  # mm by which the alae lie further forward than in the mean form, so that the
+FORWARD = 3.1  # mm by which the alae lie further forward than in the mean form, so that the
 # published path stays in bone
 FORM_CORRIDOR = 14.1  # mm, the drawn corridor at S1 for which the ala's side is the mean form's
 SLOPE = 3.0  # of what a corridor lacks to that, the side is lower (both calibrated on the survey's
 # own people, so that measured corridors spread as published)
 SLOPES = (-8.0, 13.0)  # mm that it is lower at most (project choice)
 SLOPE_X = (30.0, 50.0)  # mm from the midline, over which it falls (form)
+BROADEST = (12.0, 40.0)  # s down to which the whole side falls with the top, and beyond which none
+# of it does (form)
+PIIS_S3 = -10.9  # mm along the axis, from the S3 foramina to the PIIS where the mean form's margin
+# is right: 8 mm below them real sacra are 6.8+-3.3 mm narrower than they stand apart, half (32
+# joints of the pelvis atlas), and the male template 7.4 mm
+ABOVE_S3 = 8.0  # mm along the axis from which on it is, and wholly so 14 mm further down (form)
+LOWERED = (-3.0, 14.0)  # mm that the lower margin is drawn up or down at most (project choice)
 HIATUS_ROUND = -0.2  # mm by which the canal is measured less deep at the apex (template)
 S3, S3_GAIN, LEAST_CALIBRE = 7.2, 1.2, 2.0  # mm [M]; measured on 200 people; mm (form)
 SPAN = (0.0, 1.2, 1.4, 1.8)  # mm by which what one sees through lies further apart than the
 # tunnels' middles (measured on the template)
+S4, S4_GAIN = 5.3, 1.25  # mm [M]; measured on 60 people
+S3_WIDE, S3_LATER = 2.0, 0.5  # mm wider than usual, from which on a wider S3 tunnel is drawn only
+# half as much wider: the bone between posterior openings has no room for one of 15 mm (form)
 HIATUS_ASIDE = 9.0  # mm that the hiatus' apex lies behind the front of S5's end (form)
 PITCH_1_2 = 25.8  # mm, foramen S1 to S2 [M]
 PITCH_SHARE = 0.7  # of a longer way from S1 to S2 its openings are wider too (project choice)
@@ -54,7 +64,8 @@ Measures = Mapping[str, float]
 class Dials:
     """What is turned: mm by which the fronts of body and ala are moved forwards at their heights,
     how much of the mean form's bend the axis has, where it ends (s), where the foramina are (s in
-    front and behind), and half the breadth of the tables."""
+    front and behind), half the breadth of the tables, the ridge between S1 and S2 and the posterior
+    inferior iliac spines (s)."""
 
     levels: Row = LEVELS
     dorsal_levels: Row = MEAN.foramen_dorsal_s[0]
@@ -65,6 +76,7 @@ class Dials:
     half: float = HALF
     forward: float = FORWARD
     line: float = MEAN.fused_discs[0]
+    spine: float = MEAN.foramen_s[0][2] + PIIS_S3
 
 
 def shaped(dials: Dials, measures: Measures) -> Parameters:
@@ -118,13 +130,24 @@ def _side(dials: Dials, measures: Measures, s: FloatArray) -> Table:
     spine = (0.5 * measures["inter_piis"] - INSIDE_PIIS) / LOWER
     parts = (wide, wide, auricular, auricular, spine, spine, 0.5 * (1.0 + spine))
     scale = np.interp(form.ALONG, (-10.0, 10.0, 22.0, 36.0, 52.0, 66.0, 90.0), parts)
-    side = np.array(form.SIDE) * scale
+    side = _lowered(np.array(form.SIDE) * scale, dials, s, fall_of(measures["corridor_s1"]))
     third, fourth = (0.5 * measures[f"foramen_span_s{n}"] + MARGIN for n in (3, 4))
     upper, lower = dials.levels[2], dials.levels[3]
     least = np.interp(
         s, (upper - 20.0, upper, lower + 6.0, dials.end), (0.0, third, fourth, 0.6 * fourth)
     )
     return tuple(_row(np.maximum(row, least)) for row in side)
+
+
+def _lowered(side: FloatArray, dials: Dials, s: FloatArray, fall: float) -> FloatArray:
+    """The lateral surface (p, s) moved down: above, where it is broadest, with the ala's top; and
+    drawn out at its lower end, for it narrows below the posterior inferior iliac spine, wherever
+    that lies."""
+    lower = float(np.clip(dials.spine - dials.levels[2] - PIIS_S3, *LOWERED))
+    start = dials.levels[2] - ABOVE_S3
+    further = lower * np.interp(s, (start, start + 14.0), (0.0, 1.0))
+    further = further + fall * np.interp(s, BROADEST, (1.0, 0.0))
+    return np.array([np.interp(s - further, s, row) for row in side])
 
 
 def _behind(dials: Dials) -> FloatArray:
@@ -158,10 +181,15 @@ def _backs(dials: Dials, x: FloatArray, s: FloatArray) -> Table:
     return tuple(_row(row) for row in np.array(form.BACK) + ala * aside)
 
 
+def fall_of(corridor: float) -> float:
+    """How much lower than in the mean form the ala's side lies, mm, for a drawn corridor at S1."""
+    return float(np.clip(SLOPE * (FORM_CORRIDOR - corridor), *SLOPES))
+
+
 def _sloped(top: Table, x: Row, corridor: float) -> Table:
     """The ala's top lowered (or raised) towards its side, where it bounds the corridor above S1's
     foramina: what makes a corridor low in real sacra is an ala that falls off sideways."""
-    fall = float(np.clip(SLOPE * (FORM_CORRIDOR - corridor), *SLOPES))
+    fall = fall_of(corridor)
     aside = np.clip((np.array(x) - SLOPE_X[0]) / (SLOPE_X[1] - SLOPE_X[0]), 0.0, 1.0)
     along = np.exp(-(((np.array(form.TOP_P) + 2.0) / 20.0) ** 4))
     return tuple(_row(row) for row in np.array(top) + fall * np.outer(aside, along))
@@ -199,8 +227,13 @@ def _with_holes(parameters: Parameters, dials: Dials, measures: Measures) -> Par
 
 def _calibre(level: int, drawn: float) -> float:
     """The tunnel's calibre, mm, for one as one sees through: at S3, where calibres differ most
-    (7.2+-2.8 [M]), the openings and the tunnel's bend take some of the difference."""
-    return max(S3 + S3_GAIN * (drawn - S3), LEAST_CALIBRE) if level == 3 else drawn
+    (7.2+-2.8 [M]), and S4 the openings and the tunnel's bend take some of the difference."""
+    if level == 4:
+        return S4 + S4_GAIN * (drawn - S4)
+    if level != 3:
+        return drawn
+    wider = drawn - S3
+    return max(S3 + S3_GAIN * min(wider, S3_WIDE + S3_LATER * (wider - S3_WIDE)), LEAST_CALIBRE)
 
 
 def _canal(apex: float, end: float, deep: float) -> tuple[Row, Row, Row]:
