@@ -9,6 +9,7 @@ from game.terminal import working
 
 if TYPE_CHECKING:
     from game.geometry.views import PelvicView, ViewName
+    from game.patient.patient import Patient
     from game.simulation.case import Case, Level
     from game.simulation.state import State
 
@@ -22,15 +23,31 @@ def level_of(name: str) -> Level:
 
 def case_of(level: Level, patient: Path | None, seed: int, out: Path | None) -> Case:
     """The case; what can be refused is refused before the long work begins."""
-    from game.patient.store import embedded, open_patient
     from game.records.results import usable
     from game.training.levels import make_case
 
     if out is not None:
         usable(out)
     with working("patient"):
-        chosen = embedded(seed) if patient is None else open_patient(patient)
-        return make_case(chosen, level, seed)
+        return make_case(patient_of(patient, seed), level, seed)
+
+
+def patient_of(folder: Path | None, seed: int) -> Patient:
+    """What lies in a folder, or the embedded patient."""
+    from game.patient.store import embedded, open_patient
+
+    return embedded(seed) if folder is None else open_patient(folder)
+
+
+def case_to_look_at(patient: Patient, seed: int = 0) -> Case:
+    """A case for pictures alone, centred on the paths by the rule, whatever a level refuses."""
+    from game.patient.approach import rule_path
+    from game.patient.patient import SIDES
+    from game.simulation.case import Case
+    from game.simulation.cement import medium_of
+
+    paths = {side: rule_path(patient, side) for side in SIDES}
+    return Case(patient, level_of("both-sides"), seed, paths, medium_of(patient))
 
 
 def exposed_at(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from game.cli.cases import exposed_at, level_of
+from game.cli.cases import case_to_look_at, exposed_at
 from game.errors import BadInput
 from game.patient.traits import AGES
 from game.terminal import print_table, screen, working
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from game.patient.morphometry import Row
     from game.patient.patient import Patient
     from game.patient.traits import Sex
-    from game.simulation.case import Case
 
 patients = typer.Typer(
     name="patient", help="Make or import a patient; show or check one.",
@@ -315,19 +314,8 @@ def show_patient(
     with working("patient"):
         patient = embedded() if folder is None else open_patient(folder)
     with working("drawing"):
-        case, projector = _to_look_at(patient), Projector(patient)
+        case, projector = case_to_look_at(patient), Projector(patient)
         pictures = [render(case, exposed_at(case, v), projector) for v in XRAYS]
         page = portrait(patient, {p.caption: p.pixels for p in pictures})
         out.write_bytes(page)
     screen.print(f"page: {out}")
-
-
-def _to_look_at(patient: Patient) -> Case:
-    """A case for pictures alone, centred on the paths by the rule, whatever a level refuses."""
-    from game.patient.approach import rule_path
-    from game.patient.patient import SIDES
-    from game.simulation.case import Case
-    from game.simulation.cement import medium_of
-
-    paths = {side: rule_path(patient, side) for side in SIDES}
-    return Case(patient, level_of("both-sides"), 0, paths, medium_of(patient))

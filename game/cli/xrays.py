@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from game.cli.cases import case_of, exposed_at, level_of
+from game.cli.cases import case_to_look_at, exposed_at, patient_of
 from game.cli.patients import JsonOption
 from game.errors import BadInput
 from game.terminal import screen, working
@@ -36,6 +36,55 @@ class View(StrEnum):
     OUTLET = "outlet"
 
 
+# What can be set at the machine, and what at its monitor.
+Turn = Annotated[float, typer.Option(help="Degrees added to the primary angle.")]
+Tilt = Annotated[float, typer.Option(help="Degrees added to the secondary angle.")]
+Lower = Annotated[
+    float, typer.Option(help="Move the arm this far towards the tube along the beam, mm.")
+]
+Voltage = Annotated[
+    float | None, typer.Option(help="Tube voltage; brightness control sets it otherwise.")
+]
+Collimation = Annotated[float, typer.Option(help="Open share of the picture's side.")]
+Magnification = Annotated[float, typer.Option(help="Read only the panel's middle.")]
+Frames = Annotated[int, typer.Option(help="Pulses averaged.")]
+PulseRate = Annotated[
+    float | None,
+    typer.Option(help="A pulse of fluoroscopy at 4, 7.5, 15 or 30 a second; else one shot."),
+]
+Grid = Annotated[bool, typer.Option(help="The 10:1 grid on the panel.")]
+Edges = Annotated[float, typer.Option(min=0.0, max=5.0, help="Edge enhancement.")]
+Level = Annotated[float, typer.Option(min=-5.0, max=5.0, help="Moves the window.")]
+Width = Annotated[float, typer.Option(min=0.1, max=10.0, help="Widens the window.")]
+Invert = Annotated[bool, typer.Option("--invert", help="Bone white.")]
+Flip = Annotated[bool, typer.Option("--flip", help="Left to right.")]
+QuarterTurns = Annotated[
+    int, typer.Option("--rotate", min=0, max=3, help="Quarter turns clockwise.")
+]
+
+
+@dataclass(frozen=True)
+class Taking:
+    """How a picture is taken: degrees and mm away from the true view, collimation and
+    magnification, and the tube's voltage and pulse rate where they are not the machine's choice.
+    Raises ValueError, with what is allowed, for what the generator or collimator does not give."""
+
+    moved: tuple[float, float, float]
+    field: tuple[float, float]
+    kvp: float | None
+    pulse_rate: float | None
+
+    def __post_init__(self) -> None:
+        from game.devices.beam import attenuation
+        from game.devices.tube import Field, checked_rate
+
+        Field(*self.field)
+        if self.kvp is not None:
+            attenuation(self.kvp)
+        if self.pulse_rate is not None:
+            checked_rate(self.pulse_rate)
+
+
 def xray(
     view: Annotated[View, typer.Option(help="Which view.")],
     out: Annotated[
@@ -48,42 +97,31 @@ def xray(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     size: Annotated[int, typer.Option(min=64, max=2048, help="Pixels across.")] = 512,
-    turn: Annotated[float, typer.Option(help="Degrees added to the primary angle.")] = 0.0,
-    tilt: Annotated[float, typer.Option(help="Degrees added to the secondary angle.")] = 0.0,
-    lower: Annotated[
-        float, typer.Option(help="Move the arm this far towards the tube along the beam, mm.")
-    ] = 0.0,
-    kvp: Annotated[
-        float | None, typer.Option(help="Tube voltage; brightness control sets it otherwise.")
-    ] = None,
-    collimation: Annotated[float, typer.Option(help="Open share of the picture's side.")] = 1.0,
-    magnification: Annotated[float, typer.Option(help="Read only the panel's middle.")] = 1.0,
-    frames: Annotated[int, typer.Option(help="Pulses averaged.")] = 1,
-    pulse_rate: Annotated[
-        float | None,
-        typer.Option(help="A pulse of fluoroscopy at 4, 7.5, 15 or 30 a second; else one shot."),
-    ] = None,
-    grid: Annotated[bool, typer.Option(help="The 10:1 grid on the panel.")] = True,
-    edges: Annotated[float, typer.Option(min=0.0, max=5.0, help="Edge enhancement.")] = 1.2,
-    level: Annotated[float, typer.Option(min=-5.0, max=5.0, help="Moves the window.")] = 0.0,
-    width: Annotated[float, typer.Option(min=0.1, max=10.0, help="Widens the window.")] = 1.0,
-    invert: Annotated[bool, typer.Option("--invert", help="Bone white.")] = False,
-    flip: Annotated[bool, typer.Option("--flip", help="Left to right.")] = False,
-    quarter_turns: Annotated[
-        int, typer.Option("--rotate", min=0, max=3, help="Quarter turns clockwise.")
-    ] = 0,
+    turn: Turn = 0.0,
+    tilt: Tilt = 0.0,
+    lower: Lower = 0.0,
+    kvp: Voltage = None,
+    collimation: Collimation = 1.0,
+    magnification: Magnification = 1.0,
+    frames: Frames = 1,
+    pulse_rate: PulseRate = None,
+    grid: Grid = True,
+    edges: Edges = 1.2,
+    level: Level = 0.0,
+    width: Width = 1.0,
+    invert: Invert = False,
+    flip: Flip = False,
+    quarter_turns: QuarterTurns = 0,
     as_json: JsonOption = False,
 ) -> None:
     """One virtual X-ray of a patient, nothing in place, and what it shows of its view.
 
     Example: sacrosim xray --patient scans/pelvis --view oblique-left -o oblique.dcm
     """
-    from game.devices.beam import fluence
-    from game.devices.tube import Field, checked_rate
     from game.fluoroscopy.detector import Detector
     from game.fluoroscopy.display import MONITOR
     from game.fluoroscopy.projector import Projector
-    from game.geometry.carm import SOURCE_TO_DETECTOR_MM
+    from game.records.results import usable
 
     if out.suffix.lower() not in KINDS:
         raise BadInput(f"-o {out}: the file must end in .png, .dcm or .npz")
@@ -93,17 +131,12 @@ def xray(
     )  # fmt: skip
     try:
         detector = Detector(grid, frames)
-        Field(collimation, magnification)
-        if kvp is not None:
-            fluence(kvp, SOURCE_TO_DETECTOR_MM)
-        if pulse_rate is not None:
-            checked_rate(pulse_rate)
-        case = case_of(level_of("both-sides"), patient, seed, out.parent)
+        taking = Taking((turn, tilt, lower), (collimation, magnification), kvp, pulse_rate)
+        usable(out.parent)
+        with working("patient"):
+            case = case_to_look_at(patient_of(patient, seed), seed)
         with working(f"projecting {view.value}"):
-            state = exposed_at(
-                case, view.value, (turn, tilt, lower), (collimation, magnification), pulse_rate
-            )
-            state = _at_voltage(case, state, kvp, pulse_rate is None)
+            state = _taken(case, view, taking)
             told = _write(out, case, state, Projector(case.patient), size, display, detector)
     except ValueError as refused:
         raise BadInput(str(refused)) from None
@@ -111,6 +144,11 @@ def xray(
         print(json.dumps(told))
     else:
         screen.print(f"{told['caption']}: {out}\n{told['words']}")
+
+
+def _taken(case: Case, view: View, taking: Taking) -> State:
+    state = exposed_at(case, view.value, taking.moved, taking.field, taking.pulse_rate)
+    return _at_voltage(case, state, taking.kvp, taking.pulse_rate is None)
 
 
 def _at_voltage(case: Case, state: State, kvp: float | None, shot: bool) -> State:

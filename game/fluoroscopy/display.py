@@ -25,6 +25,7 @@ NEAR = 1.8  # the automatic level looks at what is no thinner than this below th
 
 PANEL_KEV = ELECTRONIC_KEV_MM**2 / 60.0  # keV/mm2 where the panel's grain is as that of 60 keV
 DARKEST = 0.02  # of the median signal: what is behind more is black anyway; project choice
+KNEE = 0.75  # of the window's half, up to which its greys are straight; project choice
 OVER, ABOUT_PX = 2.5, 2.0  # how much of g^2 is taken away; sigma of E, pixels; project choices
 
 Sampled = tuple[slice, slice]
@@ -73,7 +74,8 @@ def shown(
 ) -> NDArray[np.uint8]:
     """8-bit grey values (h, w) of a detector signal (h, w); `full` is the signal without patient.
 
-    Values beyond the window are cut to black and white; what the collimator shuts out is black.
+    Values beyond the window are drawn together towards black and white (`KNEE`), as film does, so
+    that what is thick or thin keeps some of its detail; what the collimator shuts out is black.
     Levels are read off about every hundredth of the picture's side. The picture is not yet flipped
     or turned."""
     size = len(signal)
@@ -90,12 +92,20 @@ def shown(
     density += offset
     low, high = _window(density[middle][thick], display)
     grey = _enhanced(density, lowest, middle, pixel_mm, display)
-    grey = (grey - np.float32(low)) * np.float32(255.0 / (high - low))
+    grey = _toned((grey - np.float32(0.5 * (low + high))) * np.float32(2.0 / (high - low)))
     if not display.invert:
-        grey = np.float32(255.0) - grey
+        grey = -grey
     out = np.zeros(grey.shape, np.uint8)
-    out[window, window] = np.rint(np.clip(grey[window, window], 0.0, 255.0))
+    out[window, window] = np.rint((grey[window, window] + np.float32(1.0)) * np.float32(127.5))
     return out
+
+
+def _toned(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A picture whose window is -1 to 1: straight up to `KNEE`, from there bent to stay in it."""
+    knee, rest = np.float32(KNEE), np.float32(1.0 - KNEE)
+    inside = np.clip(grey, -knee, knee)
+    beyond = (grey - inside) / rest
+    return np.asarray(inside + rest * beyond / (np.float32(1.0) + np.abs(beyond)), np.float32)
 
 
 def _bent(

@@ -13,6 +13,7 @@ from math import pi
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from game.devices.beam import DENSITIES, Material
 from game.fluoroscopy.areas import AreaDensities
@@ -25,6 +26,8 @@ from game.patient.patient import Patient, Structure
 POSES_KEPT = 6  # 6.3 MB each at 512 x 512; project choice
 COARSE = 2.0  # how many times as far apart a first picture's samples lie; project choice
 AROUND = 3.0  # so that a ray of any slope begins and ends in air
+# Voxels by which metal's edge is softened: labels have steps where steel is smooth; project choice.
+METAL_SIGMA = 0.8
 SKIN_HU = -900  # below it is air: bounds the body; project choice
 
 
@@ -98,7 +101,8 @@ def _without_metal(patient: Patient) -> tuple[NDArray[np.int16], NDArray[np.int1
     hollow[:, :, ends] = np.where(metal[:, :, ends], np.int16(SOFT), soft)
     if not metal.any():
         return hollow, None
-    solid = np.where(metal, np.int16(BONE), np.int16(SOFT))
+    share = gaussian_filter(metal.astype(np.float32), METAL_SIGMA)
+    solid = (SOFT + share * (BONE - SOFT)).astype(np.int16)
     solid[:, :, ends] = np.int16(SOFT)
     return hollow, solid
 

@@ -5,11 +5,14 @@ is seen through a coarse bundle of rays over the middle of the field, as the con
 sees it; the result is a water-equivalent thickness, and from it the technique. Serial, fixed order,
 no fastmath: State depends on it.
 
-A pelvis from the side would need 10 times the dose of one from behind for as bright a receptor, and
-no fluoroscope gives it: generators follow curves on which the receptor's dose falls as the skin's
-comes near what the law allows. Here the skin's rate nears `CEILING_MGY_MIN` as w / (1 + w), w what
-constant brightness would need over the ceiling; so a lateral is grainy, as in life. The shapes of
-this curve and of the kV curve, and the receptor dose, were not validated against a generator.
+A pelvis from the side would need 10 times the dose of one from behind for as bright a receptor.
+Fluoroscopes follow a curve of kV and mA over thickness that gives less: one passed 50 mGy/min at
+the reference point of 22-28 cm of PMMA, and not nearer to its receptor, where the law measures
+(Fukuda, Miyati & Matsubara 2013, Radiol. Phys. Technol. 6, 313, abstract). Here the skin's rate
+nears `CEILING_MGY_MIN` as w / (1 + w), w what constant brightness would need over the ceiling; so a
+lateral is grainy, as in life. This shape is a project choice that keeps pelves of three builds to
+the 10-45 mGy/min of abdominal fluoroscopy (facts/fluoroscopy.md: Aroua 2007); it, the curve of kV
+and the receptor dose were not validated against a generator.
 """
 
 from __future__ import annotations
@@ -34,9 +37,9 @@ from game.patient.patient import Patient
 PULSE_NGY, PULSE_RATE = 30.0, 15.0
 SHOT_NGY = 500.0  # for a single exposure; digital spots use 100-1000; project choice
 MAS_RANGE = (0.002, 2.0)  # of a pulse; 40 mA for 50 ms at most; project choice
-# mGy/min of fluoroscopy at the reference point: half of the 88 that the United States allow where
-# control is automatic (21 CFR 1020.32), as makers set their ordinary mode; Japan's law allows 50
-# (Fukuda et al. 2013, Radiol. Phys. Technol. 6, 313). A project choice between them.
+# mGy/min of fluoroscopy at the reference point; project choice, as the module says. What the law
+# limits to 88 in the United States (21 CFR 1020.32) and to 50 in Japan (Fukuda et al.) is the rate
+# 30 cm before the receptor: with this C-arm a quarter of it. Both hold at the reference point too.
 CEILING_MGY_MIN = 44.0
 SHOT_MAS = (0.02, 40.0)  # of a single exposure: 40 mA for 1 s at most; project choice
 THIN_MM, THICK_MM = 120.0, 360.0  # of water, where kV is lowest and highest; project choice

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from importlib.util import find_spec
@@ -112,13 +113,15 @@ def gvxr_scene(
 
 
 def _gvxr() -> Any:
-    """gVirtualXRay with an OpenGL context that needs no display, or None."""
+    """gVirtualXRay with an OpenGL context that needs no display, or None; warns where it is
+    installed but does not start (it wants some of Debian's libxcb packages)."""
     if find_spec("gvxrPython3") is None:
         return None
     try:
         gvxr = import_module("gvxrPython3").gvxr
         gvxr.createNewContext("EGL")
-    except (ImportError, RuntimeError):
+    except (ImportError, RuntimeError) as error:
+        warnings.warn(f"gVirtualXRay does not start: {error}", RuntimeWarning, stacklevel=2)
         return None
     return gvxr
 
