@@ -7,50 +7,19 @@ numbers that made it. Where a publication leaves its method open the choice is s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, label
 
 from game.geometry.grid import FloatArray, Grid
-from game.patient.dorsal_channel import channel
+from game.patient.foraminal import dorsal, foramina
 from game.patient.patient import SIDES, Landmark, Patient, Plane, Side
+from game.patient.subject import STEP_MM, Subject, longest, run
 
-STEP_MM = 0.25  # along the rays
-LEVELS = (1, 2, 3, 4)
 ALA_MM = 35.0  # from the midline, facts/anatomy.md
 MOST_HALF_MM = 75.0  # half breadth of a sacrum at most
 JOINT_MM = 7.0  # sacral surface this close to the hip bone is auricular; project choice
 BRIM_MM = 5.0  # from the foremost point of an auricular surface: its foremost end; project choice
-BESIDE_CANAL_MM = 2.0  # the interforaminal bone is taken this far under the rims; project choice
-
-
-@dataclass(frozen=True, eq=False)
-class Subject:
-    """What is measured: signed distances to the sacrum and the hip bones on one grid; `left`,
-    `back`, `up` are unit vectors (3,) of the S1 endplate's frame."""
-
-    grid: Grid
-    sacrum: FloatArray
-    hip: Mapping[Side, FloatArray]
-    landmarks: Mapping[str, Landmark]
-    centre: FloatArray
-    left: FloatArray
-    back: FloatArray
-    up: FloatArray
-
-    def at(self, name: str) -> FloatArray:
-        """A landmark's place (3,), LPS mm."""
-        return self.landmarks[name].point
-
-    def has(self, *names: str) -> bool:
-        return all(name in self.landmarks for name in names)
-
-    def depth(self, points: FloatArray) -> FloatArray:
-        """Signed distance to the sacrum (...,) at LPS points (..., 3), negative inside, mm."""
-        flat = self.grid.sample(self.sacrum, points.reshape(-1, 3), 30.0)
-        return flat.reshape(points.shape[:-1])
 
 
 def measure(
@@ -69,8 +38,8 @@ def measure(
     back /= np.linalg.norm(back)
     centre = landmarks["s1_endplate_centre"].point
     subject = Subject(grid, sacrum, hip, landmarks, centre, left, back, up)
-    found = _lengths(subject) | _body(subject) | _alae(subject) | _foramina(subject)
-    found |= _dorsal(subject) | _corridors(subject) | _hiatus(subject) | _posture(subject)
+    found = _lengths(subject) | _body(subject) | _alae(subject) | foramina(subject)
+    found |= dorsal(subject) | _corridors(subject) | _hiatus(subject) | _posture(subject)
     return {name: float(value) for name, value in found.items() if np.isfinite(value)}
 
 
@@ -83,18 +52,6 @@ def measured(patient: Patient) -> dict[str, float]:
         patient.landmarks,
         patient.planes,
     )
-
-
-def _run(inside: NDArray[np.bool_], at: int) -> float:
-    """Length, mm, of the run of true samples that holds sample `at`; NaN where it is false."""
-    parts, _ = label(inside)
-    return float((parts == parts[at]).sum() * STEP_MM) if parts[at] else np.nan
-
-
-def _longest(inside: NDArray[np.bool_]) -> float:
-    """Length, mm, of the longest run of true samples."""
-    parts, count = label(inside)
-    return float(np.bincount(parts)[1:].max() * STEP_MM) if count else np.nan
 
 
 def _ventral_line(s: Subject) -> FloatArray:
@@ -172,7 +129,7 @@ def _body(s: Subject) -> dict[str, float]:
     r = np.arange(-30.0, 30.0, STEP_MM)
     for below in (8, 15):
         line = s.centre - below * s.up + r[:, None] * s.back
-        found[f"body_depth_{below}"] = _run(s.depth(line) < 0, len(r) // 2)
+        found[f"body_depth_{below}"] = run(s.depth(line) < 0, len(r) // 2)
     if s.has("s1_inferior_anterior", "s1_inferior_posterior"):
         front, behind = _lower_end(s)
         found["s1_height_anterior"] = float(np.linalg.norm(front - s.at("promontory")))
@@ -201,121 +158,8 @@ def _alae(s: Subject) -> dict[str, float]:
             s.centre + side * ALA_MM * s.left - below * s.up + r[:, None] * s.back
             for side in (-1.0, 1.0)
         ]
-        found[f"ala_depth_{below}"] = float(np.mean([_longest(s.depth(ray) < 0) for ray in rays]))
+        found[f"ala_depth_{below}"] = float(np.mean([longest(s.depth(ray) < 0) for ray in rays]))
     return found
-
-
-def _foramina(s: Subject) -> dict[str, float]:
-    """Centres and calibre as one sees through: the largest disc that is open from front to back."""
-    middles: dict[tuple[int, Side], FloatArray] = {}
-    calibres: dict[tuple[int, Side], float] = {}
-    for level in LEVELS:
-        for side in SIDES:
-            if s.has(f"foramen_s{level}_{side}"):
-                seen = _see_through(s, level, side)
-                middles[level, side], calibres[level, side] = seen
-    found = {}
-    for level in LEVELS:
-        pair = [(level, side) for side in SIDES]
-        if all(key in middles for key in pair):
-            span = (middles[pair[0]] - middles[pair[1]]) @ s.left
-            found[f"foramen_span_s{level}"] = float(span)
-            found[f"foramen_calibre_s{level}"] = float(np.mean([calibres[k] for k in pair]))
-    for level in LEVELS[:-1]:
-        steps = [
-            float(np.linalg.norm(middles[level + 1, side] - middles[level, side]))
-            for side in SIDES
-            if (level, side) in middles and (level + 1, side) in middles
-        ]
-        if steps:
-            found[f"foramen_pitch_{level}_{level + 1}"] = float(np.mean(steps))
-    return found
-
-
-def _see_through(s: Subject, level: int, side: Side) -> tuple[FloatArray, float]:
-    """Centre (3,) and diameter, mm, of the largest open disc of one foramen over a few directions
-    about its axis; the landmark itself and 0 where nothing is seen through it."""
-    centre = s.at(f"foramen_s{level}_{side}")
-    axis = _axis(s, level, side)
-    best = (centre, 0.0)
-    cells = np.arange(-8.0, 8.01, 0.5)
-    along = np.arange(-22.0, 22.01, 1.0)
-    for tilt_left in (-20.0, -10.0, 0.0, 10.0, 20.0):
-        for tilt_up in (-20.0, 0.0, 20.0):
-            view = axis + np.tan(np.radians(tilt_left)) * s.left
-            view = view + np.tan(np.radians(tilt_up)) * np.cross(axis, s.left)
-            view /= np.linalg.norm(view)
-            u = np.cross(view, s.up)
-            u /= np.linalg.norm(u)
-            v = np.cross(u, view)
-            plane = centre + cells[:, None, None] * u + cells[None, :, None] * v
-            rays = plane[:, :, None, :] + along[:, None] * view
-            hit = (s.depth(rays) < 0).any(axis=2)
-            radius = distance_transform_edt(~np.pad(hit, 1, constant_values=True))[1:-1, 1:-1] * 0.5
-            parts, _ = label(~hit)
-            near = np.hypot(cells[:, None], cells[None, :]) < 5.0
-            rim = {0, *parts[0], *parts[-1], *parts[:, 0], *parts[:, -1]}
-            radius[~near | np.isin(parts, list(rim))] = 0.0
-            i, j = np.unravel_index(int(radius.argmax()), radius.shape)
-            if 2.0 * radius[i, j] > best[1]:
-                best = (plane[i, j], 2.0 * float(radius[i, j]))
-    return best
-
-
-def _axis(s: Subject, level: int, side: Side) -> FloatArray:
-    """Unit direction from the ventral to the dorsal opening."""
-    names = (f"foramen_s{level}_ventral_{side}", f"foramen_s{level}_dorsal_{side}")
-    if not s.has(*names):
-        return s.back
-    axis = s.at(names[1]) - s.at(names[0])
-    length = float(np.linalg.norm(axis))
-    return axis / length if length > 0 else s.back  # a cut sacrum has both openings in one place
-
-
-def _dorsal(s: Subject) -> dict[str, float]:
-    """The posterior foramina."""
-    names = [f"foramen_s{level}_dorsal_{side}" for level in LEVELS for side in SIDES]
-    if not s.has(*names):
-        return {}
-    found = {}
-    for level in (1, 3):
-        aside = [abs((s.at(f"foramen_s{level}_dorsal_{d}") - s.centre) @ s.left) for d in SIDES]
-        found[f"dorsal_s{level}_midline"] = float(np.mean(aside))
-    for upper, lower in ((1, 2), (2, 3), (3, 4)):
-        gap = float(np.mean([_bone_between(s, upper, lower, side) for side in SIDES]))
-        found[f"dorsal_gap_s{upper}_s{lower}"] = gap
-    found["dorsal_gap_s2_s3_again"] = found["dorsal_gap_s2_s3"]
-    return found | _channels(s)
-
-
-def _channels(s: Subject) -> dict[str, float]:
-    """Depth and slant of the S1 posterior foramina on axial slices; absent where none is open."""
-    up = np.array([0.0, 0.0, 1.0]) - s.left[2] * s.left
-    up /= np.linalg.norm(up)
-    seen = []
-    for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
-        mouth = s.at(f"foramen_s1_dorsal_{side}")
-        aside = float((mouth - s.centre) @ s.left)
-        one = channel(s.depth, mouth - aside * s.left, sign * aside, sign * s.left, up)
-        seen += [] if one is None else [one]
-    if not seen:
-        return {}
-    depth, angle = np.mean(seen, axis=0)
-    return {"dorsal_s1_depth": float(depth), "dorsal_s1_angle": float(angle)}
-
-
-def _bone_between(s: Subject, upper: int, lower: int, side: Side) -> float:
-    """Bone, mm, on the straight way between two dorsal openings, BESIDE_CANAL_MM under them."""
-    ends = []
-    for level in (upper, lower):
-        dorsal = s.at(f"foramen_s{level}_dorsal_{side}")
-        ends.append(dorsal - BESIDE_CANAL_MM * _axis(s, level, side))
-    length = float(np.linalg.norm(ends[1] - ends[0]))
-    if length < STEP_MM:
-        return np.nan
-    t = np.linspace(0.0, 1.0, 400)
-    inside = s.depth(ends[0] + t[:, None] * (ends[1] - ends[0])) < 0
-    return float(inside.mean() * length)
 
 
 def _corridors(s: Subject) -> dict[str, float]:
@@ -334,7 +178,7 @@ def _corridors(s: Subject) -> dict[str, float]:
     found = {}
     for name, part in (("corridor_s1", u >= floors[0]), ("corridor_s2", (u < floors[0]))):
         rows = clear[:, part & (u > floors[1] - 4.0)]
-        runs = [_longest(row) if row.any() else 0.0 for row in rows]
+        runs = [longest(row) if row.any() else 0.0 for row in rows]
         found[name] = max(runs)
     return found
 
@@ -371,7 +215,7 @@ def _hiatus(s: Subject) -> dict[str, float]:
         ray = np.cos(turn) * inward + np.sin(turn) * down
         free = s.depth(apex + 0.5 * down + r[:, None] * ray) > 0
         if free.any():
-            depths.append(_run(free, int(free.argmax())))
+            depths.append(run(free, int(free.argmax())))
     depth = min(depths, default=np.nan)
     return {"hiatus_length": float((end - apex) @ down), "hiatus_depth": depth}
 

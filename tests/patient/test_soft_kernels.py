@@ -5,11 +5,13 @@ from __future__ import annotations
 from math import pi
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from game.geometry.grid import FloatArray
 from game.patient.patient import Structure
+from game.patient.procedural import bowel
 from game.patient.procedural.bearings import Site, distance_to_bone, pooled
 from game.patient.procedural.body import BUBBLES, _fill
 from game.patient.procedural.tubes import OUTSIDE, curve, empty, put_ellipsoid, put_tube
@@ -138,3 +140,18 @@ def test_blocks_hold_their_highest_code_and_the_distance_is_euclidean() -> None:
     assert blocks.shape == (3, 3, 3) and blocks[1, 1, 2] == Structure.L5 and blocks.sum() == 7
     gap = distance_to_bone(blocks, 3.0)
     assert gap[1, 1, 2] == 0.0 and abs(gap[0, 0, 0] - 3.0 * 6.0**0.5) < 1e-5
+
+
+def test_fluid_that_goes_on_in_a_lumen_has_one_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three segments of a level tube, all drawn half full: their gas begins at one height. Where
+    gas alone lies between them, or the level lies outside of the next, each keeps its own."""
+    monkeypatch.setitem(bowel.ODDS, "rectum", (0.0, 0.0, 1.0, 0.0))
+    site = small_site()
+    made = bowel.Hollow(empty(site), np.zeros(site.gap.shape, np.uint8))
+    line = curve(((0.0, 0.0, -24.0), (0.0, 2.0, 0.0), (0.0, 0.0, 24.0)))
+    last = bowel._segments(made, site, line, 9.0, "rectum", np.random.default_rng(3), 3)
+    levels = made.gas_y[1:4]
+    assert np.isfinite(last) and np.ptp(levels) == 0.0 and levels[0] == np.float32(last)
+    assert bowel._one_level(5.0, np.inf, line, 9.0) == 5.0
+    assert bowel._one_level(-np.inf, 5.0, line, 9.0) == -np.inf
+    assert bowel._one_level(5.0, 40.0, line, 9.0) == 5.0

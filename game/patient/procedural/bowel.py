@@ -105,17 +105,30 @@ def _segments(
     odds: str,
     random: np.random.Generator,
     pieces: int,
-) -> None:
-    """A stretch of bowel as `pieces` segments, each with its own filling, with haustra."""
+    level: float = np.inf,
+) -> float:
+    """A stretch of bowel as `pieces` segments, each with its own filling, with haustra. Fluid that
+    reaches from one to the next has one level, which `level` (y, mm) hands on; the last is
+    returned, infinite where there is none."""
     cuts = np.linspace(0, len(line) - 1, pieces + 1).astype(int)
     for first, last in pairwise(cuts):
         part = line[first : last + 1]
         number = made.number(Structure.BOWEL)
         own = _fill(made, number, part, radius * random.uniform(0.85, 1.15), odds, random)
+        level = made.gas_y[number] = _one_level(float(made.gas_y[number]), level, part, own)
         depth = 0.22 if odds == "colon" else 0.10
         waves = np.arange(len(part)) * 4.0 * 2.0 * np.pi / 26.0 + random.uniform(0, 6.28)
         put_tube(made.level, site, part, own * (1.0 - depth + depth * np.cos(waves)),
                  made.owner, number)  # fmt: skip
+    return level
+
+
+def _one_level(own: float, before: float, line: FloatArray, radius: float) -> float:
+    """The level (y, mm) of a segment's fluid: that of the segment before where both hold fluid
+    under gas and it lies within this one."""
+    least, most = line[:, 1].min() - radius, line[:, 1].max() + radius
+    shared = np.isfinite(own) and np.isfinite(before) and least < before < most
+    return before if shared else own
 
 
 def _moved(points: Sequence[Sequence[float]], random: np.random.Generator, mm: float) -> FloatArray:
@@ -137,8 +150,8 @@ def _rectum(made: Hollow, at: Bearings, site: Site, random: np.random.Generator)
     canal = curve(((0.0, hollow[0][1] + 14.0, anus - 28.0), floor, hollow[0]))
     number = made.number(Structure.BOWEL)
     put_tube(made.level, site, canal, np.linspace(10.0, 7.0, len(canal)), made.owner, number)
-    _segments(made, site, curve(hollow), radius, "rectum", random, 2)
-    _sigmoid(made, at, site, random, hollow[-1], radius)
+    level = _segments(made, site, curve(hollow), radius, "rectum", random, 2)
+    _sigmoid(made, at, site, random, hollow[-1], radius, level)
 
 
 def _sigmoid(
@@ -148,6 +161,7 @@ def _sigmoid(
     random: np.random.Generator,
     start: tuple[float, float, float],
     radius: float,
+    level: float,
 ) -> None:
     """From the rectum by a loop in the pelvis, high or low, to the left iliac fossa."""
     x, y, z = start
@@ -161,7 +175,7 @@ def _sigmoid(
         (70.0, at.hip_front_y + 44.0, at.endplate_z - 8.0),
         (at.crest[0] - 30.0, at.hip_front_y + 48.0, at.endplate_z + 18.0),
     ), random, 10.0)  # fmt: skip
-    _segments(made, site, line, min(radius, 16.0), "sigmoid", random, 5)
+    _segments(made, site, line, min(radius, 16.0), "sigmoid", random, 5, level)
 
 
 def _colon(made: Hollow, at: Bearings, site: Site, random: np.random.Generator) -> None:

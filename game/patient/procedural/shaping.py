@@ -36,7 +36,7 @@ ROUNDS = 6
 LINES = 2.5  # mm by which the transverse lines lengthen the curve (measured on the template)
 SHORT_S3_S4 = 0.5  # mm, asked for beyond the drawn, for S5 leaves some S4 openings too little room
 # (measured on 60 people)
-SPACINGS, UNDER = 4, 2.0  # rounds; mm under an opening's middle, measuring.BESIDE_CANAL_MM
+SPACINGS, UNDER = 4, 2.0  # rounds; mm under an opening's middle, foraminal.BESIDE_CANAL_MM
 PITCH = (0.8, 1.2, -0.45)  # mm by which what one sees through lies nearer than the tunnels (same)
 BEHIND = 2.0  # mm that the posterior S1 foramen lies below its tunnel's middle (form)
 LEAST_S5 = 9.5  # mm of bone along the axis below the middle of the last foramen (form)
