@@ -187,6 +187,9 @@ def test_a_folder_of_somebody_else_is_refused_before_the_work(tmp_path: Path) ->
     ("options", "allowed"),
     [
         (("--kvp", "130"), "60-120"),
+        (("--turn", "nan"), "finite"),
+        (("--turn", "60"), "-40 to 110"),
+        (("--lower", "400"), "-215 to 215"),
         (("--collimation", "0"), "0.1 to 1.0"),
         (("--magnification", "4"), "1.0 to 3.0"),
         (("--frames", "0"), "1 to 16"),
@@ -212,6 +215,8 @@ def test_a_new_patient_is_kept_with_its_fracture(tmp_path: Path) -> None:
     patient = load(out)
     assert list(patient.fractures) == ["left"]
     assert patient.traits == Traits(fracture="foramen", laterality="left", sex="male", age=81)
+    seen = run("xray", "--patient", out, "--view", "ap", "--size", "64", "-o", tmp_path / "ap.png")
+    assert seen.returncode == 0 and (tmp_path / "ap.png").is_file(), "though one side is whole"
     level = run("demo", "both-sides", "--patient", out, "--out", tmp_path / "demo")
     assert "right" in complaint(level)
     checked = json.loads(run("patient", "check", out, "--json").stdout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,6 +79,9 @@ class Taking:
         from game.devices.beam import attenuation
         from game.devices.tube import Field, checked_rate
 
+        for name, by in zip(("turn", "tilt", "lower"), self.moved, strict=True):
+            if not isfinite(by):
+                raise ValueError(f"{name} is {by}; it must be a finite number of degrees or mm")
         Field(*self.field)
         if self.kvp is not None:
             attenuation(self.kvp)
@@ -125,10 +129,8 @@ def xray(
 
     if out.suffix.lower() not in KINDS:
         raise BadInput(f"-o {out}: the file must end in .png, .dcm or .npz")
-    display = replace(
-        MONITOR, sharpen=edges, level=level, width=width, invert=invert, flip=flip,
-        turns=quarter_turns,
-    )  # fmt: skip
+    display = replace(MONITOR, sharpen=edges, level=level, width=width, invert=invert, flip=flip,
+                      turns=quarter_turns)  # fmt: skip
     try:
         detector = Detector(grid, frames)
         taking = Taking((turn, tilt, lower), (collimation, magnification), kvp, pulse_rate)

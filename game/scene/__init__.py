@@ -3,6 +3,7 @@
 room         the window and its loop: frames, compute thread, what is shown where
 sitting      a person's case tick by tick, without Panda3D; the status line
 desk         what keys and mouse mean
+switches     the monitor's own: invert, turn, window and level, edges
 gamepad      a gamepad's triggers, stick and motors
 layout       where everything is on the screen
 camera       the onlooker, and rays through their picture

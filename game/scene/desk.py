@@ -15,6 +15,7 @@ from game.devices.injector import SYRINGE_NAMES, SyringeName
 from game.devices.tube import COLLIMATION, PULSE_RATES, Field
 from game.fluoroscopy.display import MONITOR, Display
 from game.patient.patient import Side
+from game.scene import switches
 from game.scene.camera import Camera
 from game.scene.layout import LIVE, STAGE
 from game.simulation.case import Case
@@ -59,7 +60,7 @@ KEYS = (
     ("1 2 3 4", "AP, lat., obliques (shift: store)"),
     (", .", "AP pedal, lateral pedal"),
     ("[ ] - =", "collimate, magnify"),
-    ("I J O N", "invert, flip, rotate, average"),
+    *switches.KEYS,
     ("Y H", "pulse rate, stand across"),
     ("arrows", "turn the C-arm (shift: slide it)"),
     ("X, space", "one picture, fluoroscopy"),
@@ -275,18 +276,9 @@ def _switched(around: Around, desk: Desk, wish: Wish, key: str) -> tuple[Desk, W
 
 def _shown(desk: Desk, key: str) -> Desk:
     """The monitor's own switches."""
-    display = desk.display
-    match key:
-        case "i":
-            return replace(desk, display=replace(display, invert=not display.invert))
-        case "j":
-            return replace(desk, display=replace(display, flip=not display.flip))
-        case "o":
-            return replace(desk, display=replace(display, turns=(display.turns + 1) % 4))
-        case "n":
-            return replace(desk, frames=_next(AVERAGES, desk.frames))
-        case _:
-            return desk
+    if key == "n":
+        return replace(desk, frames=_next(AVERAGES, desk.frames))
+    return replace(desk, display=switches.switched(desk.display, key))
 
 
 def _next(choices: tuple[T, ...], now: T) -> T:

@@ -185,7 +185,7 @@ def quadrature() -> float:
     projector, worst = Projector(body), 0.0  # type: ignore[arg-type]
     for primary, secondary in POSES:
         geometry = projection(radians(primary), radians(secondary), (0.0, 0.0, 0.0), 512)
-        worst = max(worst, _off_quadrature(projector, grid, geometry)[Material.BONE])
+        worst = max(worst, float(_off_quadrature(projector, grid, geometry)[Material.BONE]))
     return worst
 
 
@@ -218,7 +218,8 @@ def _off_quadrature(projector: Projector, grid: Grid, geometry: Projection) -> F
     fine *= DENSITIES[:3, None] * step / 10.0
     whole = projector.areas(geometry).values[:3]
     off = whole[:, pixels[:, 0], pixels[:, 1]] - fine
-    return np.asarray(100.0 * np.sqrt(np.mean(off**2, axis=1)) / whole.max(axis=(1, 2)))
+    peak = np.maximum(whole.max(axis=(1, 2)), 1e-6)
+    return np.asarray(100.0 * np.sqrt(np.mean(off**2, axis=1)) / peak)
 
 
 def shares(hounsfield: NDArray[np.int16]) -> NDArray[np.float32]:

@@ -17,6 +17,7 @@ from game.fluoroscopy.display import MONITOR, oriented
 from game.scene.camera import Camera
 from game.scene.desk import KEYS, PICTURE_PIXELS, Around, Desk, Inputs, Wish, read
 from game.scene.layout import LIVE, STAGE, Window
+from game.scene.switches import LEVELS
 from game.simulation.control import (
     Collimate,
     Connect,
@@ -163,6 +164,11 @@ def test_the_monitors_switches_change_the_desk_alone() -> None:
     for key, what in (("i", "invert"), ("j", "flip"), ("o", "turns")):
         desk, wish = pressed(key)
         assert getattr(desk.display, what) and not wish.actions
+    assert pressed("8")[0].display.level > 0.0 > pressed("7")[0].display.level
+    assert pressed("9")[0].display.width > 1.0 > pressed("0")[0].display.width
+    assert pressed("8", "7")[0].display == pressed("9", "0")[0].display == MONITOR
+    assert pressed(*"8" * 40)[0].display.level == LEVELS[1], "as far as it goes"
+    assert pressed(";")[0].display.sharpen == 2.4 and pressed(";", ";")[0].display.sharpen == 0.0
     assert pressed("n")[0].frames == 2
     assert pressed("n", "n", "n", "n")[0].frames == 1
 

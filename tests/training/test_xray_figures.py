@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from game.training.xray_figures import Figure, figures
@@ -15,6 +17,8 @@ def made() -> list[Figure]:
 def test_every_figure_is_what_is_asked(made: list[Figure]) -> None:
     missed = [figure for figure in made if not figure.met]
     assert not missed
+    assert json.loads(json.dumps(made))[0][0] == made[0].what, "for --json"
+    assert all(type(figure.met) is bool for figure in made)
 
 
 def test_every_number_of_the_chain_has_a_figure(made: list[Figure]) -> None:
