@@ -249,7 +249,8 @@ def bench(
         typer.Option(min=1, help="Instead: what a hand tells from the force, over so many people."),
     ] = None,
     people: Annotated[
-        Path | None, typer.Option(help="With --feel: read saved patients, do not make them.")
+        Path | None,
+        typer.Option(help="With --feel or --leaks: read saved patients, do not make them."),
     ] = None,
     library: LibraryOption = None,
     as_json: JsonOption = False,
@@ -272,7 +273,8 @@ def bench(
         survey_people(survey, as_json)
         return
     if leaks is not None:
-        leak_study(leaks, keep, against, direct, as_json)
+        if not leak_study(leaks, keep, people, against, direct, as_json):
+            raise typer.Exit(1)
         return
     from game.training.bench import PARTS, measure
 

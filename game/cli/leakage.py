@@ -12,67 +12,92 @@ from game.errors import BadInput
 from game.terminal import print_table, screen, working
 
 if TYPE_CHECKING:
-    from game.training.leakage import Person, Rate, Treat
+    from game.training.leakage import Person, Rate, Risk, Treat
 
 PATIENT_MB = 160  # of one kept patient
 
 
 def leak_study(
-    count: int, keep: Path | None, against: str | None, direct: bool, as_json: bool
-) -> None:
-    """The expert on `count` drawn patients, kept in `keep` so that a stopped study goes on;
-    `against` names a product to be compared with the usual one on the same patients; `direct`
-    gives the columns without the room."""
+    count: int,
+    keep: Path | None,
+    people: Path | None,
+    against: str | None,
+    direct: bool,
+    as_json: bool,
+) -> bool:
+    """The expert on `count` drawn patients, or on those saved in `people`; what is done is kept in
+    `keep`, so that a stopped study goes on. `against` names a product to be compared with the usual
+    one on the same patients; `direct` gives the columns without the room. False where a published
+    range is missed."""
     from game.patient.store import cache_folder
     from game.simulation.cement.products import USUAL, products
     from game.training.columns import columns
-    from game.training.leakage import procedure, rates
+    from game.training.feel import saved_in
+    from game.training.leakage import procedure, rates, risks
 
     if against is not None and against not in products():
         raise BadInput(f"--against {against}; there are {', '.join(sorted(products()))}")
+    if people is not None and not saved_in(people):
+        raise BadInput(f"--people {people} is not a folder of saved patients (`patient new --out`)")
+    if people is not None:
+        count = min(count, len(saved_in(people)))
     keep = keep or cache_folder() / "leaks"
-    screen.print(f"patients and results are kept in {keep}, {PATIENT_MB} MB each")
+    made = "" if people else f", patients of {PATIENT_MB} MB each too"
+    screen.print(f"results are kept in {keep}{made}")
     treat = columns if direct else procedure
-    found = _run(count, keep, treat, USUAL)
-    other = _run(count, keep, treat, against) if against else None
-    rows = rates(found)
+    found = _run(count, keep, treat, USUAL, people)
+    other = _run(count, keep, treat, against, people) if against else []
+    rows, compared = rates(found), risks(other, found) if other else []
     if as_json:
-        print(json.dumps(_page(found, rows, other)))
-        return
-    _print(found, rows)
-    if other is not None:
-        _print(other, rates(other), f"with {against}")
-        screen.print(f"relative risk of any leak with {against}: {_risk(other, found)}")
+        print(json.dumps(_page(found, rows, other, compared)))
+    else:
+        _print(found, rows, f"with {USUAL}")
+        if other:
+            _print(other, rates(other), f"with {against}")
+            _print_risks(compared, f"{against} beside {USUAL}")
+    return all(row.inside for row in rows) and all(row.inside for row in compared)
 
 
-def _run(count: int, keep: Path, treat: Treat, product: str) -> list[Person]:
+def _run(count: int, keep: Path, treat: Treat, product: str, people: Path | None) -> list[Person]:
     from game.training.leakage import study
 
     found: list[Person] = []
-    with working(f"the expert on {count} drawn patients"):
-        for one in study(count, keep, treat, product):
+    with working(f"the expert on {count} patients with {product}"):
+        for one in study(count, keep, treat, product, people=people):
             found.append(one)
             if len(found) % 10 == 0:
-                screen.print(f"{len(found)} of {count}")
+                screen.print(f"{len(found)} of {count} with {product}")
     return sorted(found, key=lambda one: one.seed)
 
 
 def _page(
-    found: Sequence[Person], rows: Sequence[Rate], other: Sequence[Person] | None
+    found: Sequence[Person], rows: Sequence[Rate], other: Sequence[Person], compared: Sequence[Risk]
 ) -> dict[str, object]:
-    from game.training.leakage import relative_risk
-
     return {
         "people": [asdict(one) for one in found],
         "rates": [asdict(row) | {"inside": row.inside} for row in rows],
-        "relative_risk": None if other is None else relative_risk(other, found),
+        "other_people": [asdict(one) for one in other],
+        "risks": [
+            asdict(row) | {"ratio": row.ratio, "interval": row.interval, "inside": row.inside}
+            for row in compared
+        ],
     }
 
 
-def _risk(thick: Sequence[Person], thin: Sequence[Person]) -> str:
-    from game.training.leakage import relative_risk
-
-    return f"{relative_risk(thick, thin):.2f} (published 0.3-0.6 for higher viscosity)"
+def _print_risks(compared: Sequence[Risk], title: str) -> None:
+    cells = [
+        (
+            row.route.replace("_", " "),
+            f"{row.thick} and {row.thin} of {row.of}",
+            f"{row.ratio:.2f}",
+            "{:.2f}-{:.2f}".format(*row.interval),
+            "" if row.published is None else "{:g}-{:g}".format(*row.published),
+            "" if row.published is None else ("yes" if row.inside else "NO"),
+        )
+        for row in compared
+    ]
+    columns = ("route", "sacroplasties", "relative risk", "95 %", "published", "inside")
+    print_table(columns, cells, title)
 
 
 def _print(found: Sequence[Person], rows: Sequence[Rate], title: str = "") -> None:

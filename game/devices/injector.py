@@ -87,7 +87,7 @@ class Cure:
 
 @dataclass(frozen=True)
 class Injector:
-    """`mixed_at` is when powder met liquid (1/3000 s), None before; `product` what was mixed.
+    """`mixed_at` is when powder last met liquid (1/3000 s), None before; `product` what was mixed.
     `syringe` is the one in the hand, full at `ready_at`; `tube_ml` what stands in its tube;
     `bore_ml` what stands in each cannula and `cures` how far that has cured; `backlog_ml` what is
     compressed behind the plunger; `flow_ml_s` the plunger's speed in the last tick, `load_n` and
@@ -142,13 +142,25 @@ class Injector:
 
 
 def mix(injector: Injector, time: int, product: str, ml: float) -> Injector:
-    """Start the cement's clock with a fresh batch of `ml`; raises ValueError when one is mixed
-    already or `ml` is not above 0."""
-    if injector.mixed_at is not None:
-        raise ValueError("cement is mixed already; one batch per case")
+    """Start the cement's clock with a fresh batch of `ml`; what is left of one before it, in bowl,
+    syringe and tube, is thrown away. Raises ValueError while the syringe is on a cannula, for
+    another product than the last, and when `ml` is not above 0."""
+    if injector.connected is not None or injector.pushing is not None:
+        raise ValueError("cement is on a cannula; take it off before another: one batch at a time")
+    if injector.mixed_at is not None and product != injector.product:
+        raise ValueError(f"a fresh batch is {product}; the case is treated with {injector.product}")
     if not ml > 0:
         raise ValueError(f"a batch of {ml} mL; it must be above 0")
-    return replace(injector, mixed_at=time, product=product, mixed_ml=ml, bowl_ml=ml)
+    kept = _laid_aside(injector)
+    return replace(
+        kept,
+        mixed_at=time,
+        product=product,
+        mixed_ml=kept.mixed_ml + ml,
+        discarded_ml=kept.discarded_ml + kept.bowl_ml,
+        bowl_ml=ml,
+        syringe=None,
+    )
 
 
 def draw_up(injector: Injector, name: SyringeName, time: int) -> Injector:

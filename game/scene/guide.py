@@ -126,8 +126,10 @@ def _filling(case: Case, state: State, memory: Memory, side: Side) -> str:
             if unset
             else "Turn it (W), R: remove it"
         )
-    if found == "set" or bore_set(state, side):
+    if bore_set(state, side):
         return "The cement has set. R removes the cannula, Q finishes"
+    if found in ("stiff", "set"):
+        return "This batch is too stiff. C takes the syringe off, M mixes a fresh one"
     return _aliquot(state, memory, side)
 
 

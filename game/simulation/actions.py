@@ -171,10 +171,21 @@ def _remove(state: State, side: Side) -> State:
 
 def _mix(state: State, action: Mix) -> State:
     chosen = product(action.product)
+    _demand_use(state)
     in_bone = tuple(sorted(s for s, c in state.cannulas.items() if c.stage == "bone"))
     mixed = injector.mix(state.injector, state.time, chosen.name, chosen.batch_ml)
     window = (chosen.toothpaste_pa_s, chosen.stiff_pa_s)
     return told(replace(state, injector=mixed), Mixed(state.time, in_bone, chosen.name, window))
+
+
+def _demand_use(state: State) -> None:
+    """Raises ValueError while the batch before could still be injected."""
+    left = state.injector.bowl_ml + state.injector.syringe_ml
+    if state.injector.mixed_at is None or left <= 0:
+        return
+    found = product_of(state).consistency(in_room(state).age_s)
+    if found in ("liquid", "toothpaste"):
+        raise ValueError(f"cement is mixed already, and {left:.1f} mL of it are still {found}")
 
 
 def _dough(state: State) -> float:

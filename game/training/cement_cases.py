@@ -7,11 +7,13 @@ viscosity Pa s, so that Pa = (Pa s / mm3) (mm3/s).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from math import inf, pi, sqrt
 
 import numpy as np
 
 from game.geometry.grid import Grid, Point
+from game.patient.patient import Region
 from game.simulation.cement import EMPTY, NO_CHANNELS, Cement, Channels, Injection, Medium, Product
 from game.simulation.cement import advance as flow_on
 from game.simulation.cement.aperture import widening
@@ -244,3 +246,29 @@ def front_error(spacing: float = 0.5, ml: float = 1.0) -> float:
     medium = block((side, side, side), spacing)
     cement = pushed(medium, ml, 300)
     return max(abs(reach(cement, medium, d) / ball_radius(ml) - 1.0) for d in DIRECTIONS)
+
+
+def marrow_error(mpa: float = 0.02, ml: float = 0.02, seconds: float = 8.0) -> float:
+    """A bar filled from its middle, one half marrow that stands at `mpa`, the other outside bone at
+    0: whatever the plunger does, Lo^2 - Li^2 grows by 2 K p / (mu phi) a second, for the lengths
+    outside and inside (case 4's pistons, one taken off the other). Over the second half of the
+    time: at first the marrow stops its side."""
+    medium = block((2, 2, 161))
+    medium.permeability[0, 1], medium.permeability[1] = 0.0, 0.0
+    h, middle = medium.grid.spacing, 80
+    medium.region[:, :, :middle] = Region.PRESACRAL
+    medium = replace(medium, marrow_mpa=mpa)
+    x, y, z = medium.grid.origin
+    tip, cement, steps = (x, y, z + middle * h), EMPTY, round(seconds / 0.05)
+    apart = []
+    for n in range(1, steps + 1):
+        cement = flow_on(medium, NO_CHANNELS, cement, request(ml / steps, tip=tip, time_s=n * 0.05))
+        if n in (steps // 2, steps):
+            at = cement.voxels % medium.grid.shape[2]
+            out, inside = (
+                float(cement.ml[part].sum()) * 1000.0 / POROSITY / h**2 + 0.5 * h
+                for part in (at < middle, at > middle)
+            )
+            apart.append(out**2 - inside**2)
+    expected = 2.0 * K * mpa * 1e6 * 0.5 * seconds / (PA_S * POROSITY)
+    return abs((apart[1] - apart[0]) / expected - 1.0)

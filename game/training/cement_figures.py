@@ -44,6 +44,7 @@ def textbook() -> list[Figure]:
         ("case 6, crack along (1, 1, 1)", cases.crack_pressure((1.0, 1.0, 1.0)), "0.5"),
         ("case 7, round breach of 1.6 to 6 voxels, worst", worst_breach(), "5"),
         ("case 8, power law, index 0.6", cases.power_law(), "2"),
+        ("marrow that presses back on one of two pistons", cases.marrow_error(), "2"),
         ("front, worst of 7 directions, 0.5 mm", cases.front_error(), "2"),
     )
     return [Figure(what, "%", 100.0 * error, asked) for what, error, asked in rows]

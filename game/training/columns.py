@@ -28,13 +28,13 @@ from game.training.expert import (
     PATIENCE_S,
     PRIMING_S,
     SEEN_LEAK_ML,
+    STAYING,
     SYRINGE,
     SYRINGE_ALIQUOTS,
 )
 from game.training.plan import Line, cannula_length, planned_line
 
 STEP_S = 0.25
-STAYING = 2  # aliquots given at the target before the cannula is drawn back
 PAUSE_S = 7.0  # between aliquots: a quarter turn of the C-arm at 20 deg/s and two pictures
 
 
@@ -83,9 +83,7 @@ class _Column:
         length = cannula_length(self.line)
         bore = 3.141592653589793 * (GAUGES[self.case.level.gauge].bore / 2.0) ** 2 * length / 1000.0
         pushes = ceil(bore / ALIQUOT_ML)
-        aliquots = [ALIQUOT_ML] * SYRINGE_ALIQUOTS[len(self.case.level.sides)] + [
-            bore / pushes
-        ] * pushes
+        aliquots = [ALIQUOT_ML] * SYRINGE_ALIQUOTS + [bore / pushes] * pushes
         stretch = (self.line.bone_length - FOOT_MM) / (len(aliquots) - STAYING)
         depth, leaks = self.line.bone_length, 0
         for number, ml in enumerate(aliquots):

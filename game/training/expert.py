@@ -16,7 +16,7 @@ from game.devices.injector import SyringeName
 from game.geometry.grid import FloatArray, Point
 from game.geometry.views import ViewName
 from game.patient.patient import Side
-from game.simulation.batch import cement_age, product_of
+from game.simulation.batch import cement_age, in_room, product_of
 from game.simulation.case import Case
 from game.simulation.cement.products import USUAL
 from game.simulation.clock import TICK, UNITS_PER_SECOND, seconds
@@ -46,9 +46,10 @@ from haptics.virtual import TURNING
 Procedure = Generator[Control, State, None]
 
 ALIQUOT_ML = 0.3  # facts/procedure.md: 0.1-0.3 mL
-# By how many sides share the working window: with the bore 3.0 mL, or 2.1 mL a side;
-# facts/procedure.md: 2-4
-SYRINGE_ALIQUOTS = {1: 8, 2: 5}
+# With the bore 3.3 mL a side; facts/procedure.md: 2-4. Each side has a batch of its own: one does
+# not stay toothpaste for two
+SYRINGE_ALIQUOTS = 9
+STAYING = 2  # the first ones, given at the target so that S1 fills before the cannula is drawn back
 SYRINGE: SyringeName = "1-ml"  # the least force for a given pressure, and the finest aliquots
 FLOW_UL_S = 50  # 0.05 mL/s, at which plunger forces were published (facts/haptics.md)
 SPENT_ML = 1e-4  # less than this behind the plunger is none
@@ -87,9 +88,8 @@ class _Expert:
         yield from self.look("ap")
         for side in self.sides:
             yield from self.place(side)
-        yield from self.do(Mix(self.product))
-        yield from self.until_age(product_of(self.state).window_s[0] - PRIMING_S)
         for side in self.sides:
+            yield from self.fresh_batch()
             yield from self.prime(side)
             yield from self.fill(side)
         yield from self.until_age(product_of(self.state).setting_s + 5.0)
@@ -141,6 +141,21 @@ class _Expert:
 
     # Cement
 
+    def fresh_batch(self) -> Procedure:
+        """Cement that is about to be toothpaste; the batch before is given up once it is stiff."""
+        yield from self.do(Connect(None))
+        while self.workable():
+            yield from self.tick(Control())
+        yield from self.do(Mix(self.product))
+        yield from self.until_age(product_of(self.state).window_s[0] - PRIMING_S)
+
+    def workable(self) -> bool:
+        """Whether a batch is mixed that may still be injected."""
+        if self.state.injector.mixed_at is None:
+            return False
+        found = product_of(self.state).consistency(in_room(self.state).age_s)
+        return found in ("liquid", "toothpaste")
+
     def prime(self, side: Side) -> Procedure:
         """Stylet out, and the bore filled until cement stands at the tip."""
         yield from self.do(MoveStylet(side, False))
@@ -163,15 +178,16 @@ class _Expert:
         each. The last ones are what stands in the bore, pushed out by the stylet."""
         bore = self.state.cannulas[side].dead_volume_ml
         pushes = ceil(bore / ALIQUOT_ML)
-        aliquots = [ALIQUOT_ML] * SYRINGE_ALIQUOTS[len(self.sides)] + [bore / pushes] * pushes
+        aliquots = [ALIQUOT_ML] * SYRINGE_ALIQUOTS + [bore / pushes] * pushes
         aliquots[-1] += SHORT_OF_TIP_ML  # until the stylet is home
-        stretch = (bony_depth(self.state.cannulas[side]) - FOOT_MM) / len(aliquots)
+        way = bony_depth(self.state.cannulas[side]) - FOOT_MM
+        stretch = way / (len(aliquots) - STAYING)
         leaks = 0
         for number, ml in enumerate(aliquots):
             if number == len(aliquots) - pushes:
                 yield from self.do(MoveStylet(side, True))
             seen = self.state.cement.leaked_ml
-            yield from self.aliquot(side, ml, stretch)
+            yield from self.aliquot(side, ml, stretch if number >= STAYING else 0.0)
             yield from self.due_views()
             if self.state.cement.leaked_ml - seen > SEEN_LEAK_ML:
                 leaks += 1

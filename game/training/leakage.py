@@ -17,6 +17,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from math import exp, sqrt
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -37,16 +38,16 @@ from game.patient.procedural import procedural
 from game.patient.traits import Traits
 from game.simulation.case import Case, Level
 from game.simulation.cement import Cement, Exit
-from game.simulation.cement.outcome import column_mm, coverage
+from game.simulation.cement.outcome import VISIBLE_ML, column_mm, coverage
 from game.simulation.cement.places import places
 from game.simulation.cement.products import USUAL
 from game.simulation.step import begin, step
 from game.training.expert import perform
+from game.training.feel import saved_in
 from game.training.levels import LevelError, make_case
 
 PIXEL_MM, SHOWN_MM = 0.75, 0.75
-VISIBLE_ML = 0.02  # as the expert sees it: a bead of 3.4 mm
-CT_ML = 0.01
+CT_ML = 0.02  # a bead of 3.4 mm
 CT_RATIO = 1.5  # leaks on CT for one on radiographs: PMID 12585583 and related
 CONFIDENCE = 0.95
 PUBLISHED: Mapping[Exit, tuple[float, float, float]] = {
@@ -114,32 +115,47 @@ Treat = Callable[[Case, str], tuple[Cement, Mapping[Side, float], Mapping[Side, 
 
 
 def study(
-    count: int, keep: Path, treat: Treat, product: str = USUAL, processes: int = 2
+    count: int,
+    keep: Path,
+    treat: Treat,
+    product: str = USUAL,
+    processes: int = 2,
+    people: Path | None = None,
 ) -> Iterator[Person]:
-    """The first `count` people of `treated`, each as soon as it is done; what `keep` holds already
-    is read from there, so that a study that was stopped goes on. `treat` is `procedure`, or
-    `columns` where seconds a patient matter more than the last per cent.
+    """The first `count` people of `treated`, or of those saved in the folder `people`, each as soon
+    as it is done; what `keep` holds already is read from there, so that a study that was stopped
+    goes on. `treat` is `procedure`, or `columns` where seconds a patient matter more than the last
+    per cent.
 
-    Patients are kept there too, in folders named by their seed. Raises BadInput where `keep` cannot
-    be used."""
+    Patients that are made are kept there too, in folders named by their seed. Raises BadInput where
+    `keep` cannot be used."""
     try:
         keep.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(f"--keep {keep}: {error.strerror}") from None
-    todo = []
-    for traits in treated(count):
-        known = _read(_page(keep, traits.seed, treat, product))
+    todo: list[tuple[Traits | Path, Path]] = []
+    for who, name in _asked(count, people):
+        page = _page(keep, name, treat, product)
+        known = _read(page)
         if known is None:
-            todo.append(traits)
+            todo.append((who, page))
         else:
             yield known
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for done in as_completed([pool.submit(_kept, one, keep, treat, product) for one in todo]):
+        pending = [pool.submit(_kept, who, page, treat, product) for who, page in todo]
+        for done in as_completed(pending):
             yield done.result()
 
 
-def _page(keep: Path, seed: int, treat: Treat, product: str) -> Path:
-    return keep / f"{seed:03d}-{treat.__name__}-{product}.json"
+def _asked(count: int, people: Path | None) -> list[tuple[Traits | Path, str]]:
+    """Who is treated, and the name that the result is kept under."""
+    if people is None:
+        return [(traits, f"{traits.seed:03d}") for traits in treated(count)]
+    return [(folder, folder.name) for folder in saved_in(people)[:count]]
+
+
+def _page(keep: Path, name: str, treat: Treat, product: str) -> Path:
+    return keep / f"{name}-{treat.__name__}-{product}.json"
 
 
 def _read(page: Path) -> Person | None:
@@ -155,9 +171,13 @@ def _read(page: Path) -> Person | None:
         return None
 
 
-def _kept(traits: Traits, keep: Path, treat: Treat, product: str) -> Person:
-    found = person(_patient(traits, keep / f"{traits.seed:03d}"), traits.seed, treat, product)
-    page = _page(keep, traits.seed, treat, product)
+def _kept(who: Traits | Path, page: Path, treat: Treat, product: str) -> Person:
+    if isinstance(who, Path):
+        patient = store.load(who)
+    else:
+        patient = _patient(who, page.parent / f"{who.seed:03d}")
+    seed = patient.traits.seed if patient.traits else 0
+    found = person(patient, seed, treat, product)
     draft = page.with_suffix(".part")
     draft.write_text(json.dumps(asdict(found)), "utf-8")
     draft.replace(page)
@@ -291,7 +311,7 @@ def rates(people: Sequence[Person], seen_ml: float = VISIBLE_ML) -> list[Rate]:
             found.append(_rate(name, count, len(done), PUBLISHED.get(way)))
     plain = sum(any(w.shown_ml >= seen_ml for w in s.ways) for s in done)
     on_ct = sum(any(w.ml >= CT_ML for w in s.ways) for s in done)
-    found.append(_rate("any, radiographs", plain, len(done), None))
+    found.append(_rate(ANY, plain, len(done), None))
     found.append(_rate("any, CT", on_ct, len(done), None))
     return found
 
@@ -316,13 +336,64 @@ def interval(count: int, of: int) -> tuple[float, float]:
     return low, high
 
 
-def relative_risk(thick: Sequence[Person], thin: Sequence[Person]) -> float:
-    """How often thick cement leaks (on radiographs) for once that thin does, in the same alae; NaN
-    where thin never does."""
-    leaked = {(s.seed, s.side): any(w.shown_ml >= VISIBLE_ML for w in s.ways)
-              for one in thin for s in one.sides}  # fmt: skip
-    own = {(s.seed, s.side): any(w.shown_ml >= VISIBLE_ML for w in s.ways)
-           for one in thick for s in one.sides}  # fmt: skip
-    both = leaked.keys() & own.keys()
-    often = sum(leaked[key] for key in both)
-    return sum(own[key] for key in both) / often if often else float("nan")
+@dataclass(frozen=True)
+class Risk:
+    """Leaks by one route in the same `of` alae with thick and with thin cement, their relative risk
+    (NaN where thin never leaks) with its 95 % interval (Katz 1978, of its log), and the published
+    range where there is one."""
+
+    route: str
+    thick: int
+    thin: int
+    of: int
+    published: tuple[float, float] | None
+
+    @property
+    def ratio(self) -> float:
+        return self.thick / self.thin if self.thin else float("nan")
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """NaN where either never leaks."""
+        if not (self.thick and self.thin):
+            return float("nan"), float("nan")
+        spread = 1.96 * sqrt(1.0 / self.thick + 1.0 / self.thin - 2.0 / self.of)
+        return self.ratio * exp(-spread), self.ratio * exp(spread)
+
+    @property
+    def inside(self) -> bool:
+        """Whether the ratio lies in the published range."""
+        return self.published is None or self.published[0] <= self.ratio <= self.published[1]
+
+
+ANY = "any, radiographs"
+RISKS: Mapping[str, tuple[float, float] | None] = {
+    ANY: (0.3, 0.6),
+    Exit.VEINS.name.lower(): (0.35, 0.85),
+    Exit.FRACTURE_GAP.name.lower(): None,
+}  # of vertebrae with high- and low-viscosity cement: 0.38 (0.29-0.51), 0.47; by veins 0.54
+# (0.35-0.85) (PMC5895344 and trials since)
+
+
+def risks(
+    thick: Sequence[Person], thin: Sequence[Person], seen_ml: float = VISIBLE_ML
+) -> list[Risk]:
+    """How often thick cement leaks (on radiographs), and how often thin, in the alae that both were
+    given to: by any route and by those of RISKS."""
+    found = []
+    for route, published in RISKS.items():
+        one, other = _leaky(thick, route, seen_ml), _leaky(thin, route, seen_ml)
+        both = one.keys() & other.keys()
+        counts = sum(one[key] for key in both), sum(other[key] for key in both)
+        found.append(Risk(route, *counts, len(both), published))
+    return found
+
+
+def _leaky(people: Sequence[Person], route: str, seen_ml: float) -> Mapping[tuple[int, Side], bool]:
+    return {
+        (side.seed, side.side): any(
+            way.shown_ml >= seen_ml and route in (ANY, way.exit) for way in side.ways
+        )
+        for one in people
+        for side in one.sides
+    }

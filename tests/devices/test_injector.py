@@ -113,9 +113,22 @@ def test_another_syringe_throws_away_what_the_last_one_held() -> None:
     assert imbalance(injector, 0.0) == 0.0
 
 
+def test_a_fresh_batch_throws_away_what_was_left_of_the_last_and_leaves_bores_alone() -> None:
+    used = connect(press(ready(), 0.2, 10.0, DEAD_ML, 0.0), None, 0.0)
+    fresh = mix(used, 900, "medium-viscosity", BATCH_ML)
+    assert (fresh.mixed_at, fresh.bowl_ml, fresh.mixed_ml) == (900, BATCH_ML, 2 * BATCH_ML)
+    assert (fresh.syringe, fresh.syringe_ml) == (None, 0.0)
+    assert fresh.bore_ml == used.bore_ml and fresh.bore_ml["left"] == pytest.approx(DEAD_ML)
+    assert imbalance(fresh, 0.0) < 1e-12
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
+        (
+            lambda: mix(mixed(), 5, "low-viscosity", 10.0),
+            "a fresh batch is low-viscosity; the case",
+        ),
         (lambda: mix(ready(), 5, "medium-viscosity", 10.0), "one batch"),
         (lambda: mix(Injector(), 5, "medium-viscosity", -1.0), "-1.0 mL; it must be above 0"),
         (lambda: mix(Injector(), 5, "medium-viscosity", float("nan")), "nan mL"),

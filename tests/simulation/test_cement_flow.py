@@ -62,6 +62,15 @@ def test_case_8_power_law(index: float) -> None:
     assert cases.power_law(index) <= 0.02
 
 
+def test_marrow_presses_back_on_what_fills_it_and_not_on_what_leaks() -> None:
+    assert cases.marrow_error() < 0.02
+
+
+def test_a_marrow_that_presses_with_nothing_physical_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"marrow_mpa is -0\.1; it must be 0 or more"):
+        replace(block((3, 3, 3)), marrow_mpa=-0.1)
+
+
 def test_the_front_is_a_sphere_in_every_direction() -> None:
     assert cases.front_error() <= 0.02
 

@@ -38,6 +38,7 @@ from game.simulation.events import (
     Aliquot,
     DrawnUp,
     Event,
+    Mixed,
     Outcome,
     Refused,
     StrandTested,
@@ -122,6 +123,15 @@ def test_cement_is_mixed_before_it_is_drawn_and_drawn_before_it_stiffens() -> No
     assert [(event.syringe, event.ml) for event in of(events, DrawnUp)] == [("1-ml", 1.0)]
     _, events = run([do(Connect(None)), *wait(440.0), do(DrawUp("3-ml"))], state)
     assert of(events, Refused)[0].reason == "the cement is stiff; it can no longer be drawn up"
+
+
+def test_a_fresh_batch_waits_until_the_last_is_stiff_or_used_up() -> None:
+    state, events = run([do(Mix()), *wait(60.0), do(Mix())], placed())
+    assert of(events, Refused)[0].reason == (
+        "cement is mixed already, and 10.0 mL of it are still liquid"
+    )
+    _, events = run([*wait(400.0), do(Mix()), *wait(40.0), do(DrawUp())], state)
+    assert not of(events, Refused) and len(of(events, Mixed)) == len(of(events, DrawnUp)) == 1
 
 
 def test_a_product_that_is_not_there_is_refused() -> None:

@@ -21,11 +21,12 @@ from game.training.leakage import (
     PIXEL_MM,
     PUBLISHED,
     Person,
+    Risk,
     Sacroplasty,
     Way,
     interval,
     rates,
-    relative_risk,
+    risks,
     study,
 )
 
@@ -96,18 +97,28 @@ def test_rates_count_each_sacroplasty_once_for_each_route() -> None:
 
 
 def test_the_relative_risk_compares_the_same_alae() -> None:
-    leak = ("fracture_gap", 0.2, 0.1)
-    thin = [side(1, leak), side(2, leak), side(3), side(9, leak)]
+    leak, vein = ("fracture_gap", 0.2, 0.1), ("veins", 0.2, 0.1)
+    thin = [side(1, leak), side(2, leak, vein), side(3), side(9, leak)]
     thick = [side(1, leak), side(2), side(3), side(4, leak)]
-    assert relative_risk(thick, thin) == 0.5
-    assert np.isnan(relative_risk(thick, [side(3)]))
+    found = {risk.route: risk for risk in risks(thick, thin)}
+    whole = found["any, radiographs"]
+    assert (whole.thick, whole.thin, whole.of, whole.ratio) == (1, 2, 3, 0.5)
+    assert whole.inside and not found["veins"].inside
+    assert (found["veins"].thick, found["veins"].thin) == (0, 1)
+    assert np.isnan(risks(thick, [side(3)])[0].ratio)
+
+
+def test_a_relative_risk_has_the_interval_of_its_log() -> None:
+    """15 of 100 beside 30 of 100, by hand: 0.5, exp(ln 0.5 -+ 1.96 sqrt(1/15 + 1/30 - 2/100))."""
+    low, high = Risk("any", 15, 30, 100, None).interval
+    assert (low, high) == (pytest.approx(0.287, abs=1e-3), pytest.approx(0.870, abs=1e-3))
 
 
 def test_a_study_goes_on_from_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leakage, "_kept", None)  # would fail if anybody were treated anew
     people = [side(1, ("veins", 0.1, 0.05)), Person(2, (), ("no ala is fractured",))]
     for one in people:
-        page = leakage._page(tmp_path, one.seed, columns, USUAL)
+        page = leakage._page(tmp_path, f"{one.seed:03d}", columns, USUAL)
         page.write_text(json.dumps(asdict(one)))
     assert list(study(2, tmp_path, columns)) == people
 

@@ -21,7 +21,7 @@ TIGHT = 1.0e-3  # bone so much tighter than its neighbour is a wall to it: a pro
 class Bone(NamedTuple):
     """`over` (voxels,) is a voxel's place among the channels, -1 outside them; `roots` (sorted)
     the voxels with a vein, `first` the nodes there; `after` the nodes that hang on a node, those of
-    node n at `span[n]` to `span[n + 1]`."""
+    node n at `span[n]` to `span[n + 1]`; `marrow_pa` what marrow presses with."""
 
     shape: tuple[int, int, int]
     h: float
@@ -42,6 +42,7 @@ class Bone(NamedTuple):
     first: NDArray[np.int64]
     span: NDArray[np.int64]
     after: NDArray[np.int64]
+    marrow_pa: float
 
 
 def bone_of(medium: Medium, channels: Channels, over: NDArray[np.int32]) -> Bone:
@@ -74,6 +75,7 @@ def bone_of(medium: Medium, channels: Channels, over: NDArray[np.int32]) -> Bone
         first=root.astype(np.int64),
         span=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         after=hung[order].astype(np.int64),
+        marrow_pa=1.0e6 * medium.marrow_mpa,
     )
 
 

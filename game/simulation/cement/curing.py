@@ -35,6 +35,7 @@ from game.simulation.cement.rheology import (
     apparent_viscosity,
     rate,
 )
+from game.simulation.cement.solving import ahead
 
 TERMS = 20  # of the series of growing age; enough to 1e-9 between 0 and 80 C
 
@@ -94,7 +95,8 @@ def sped(net):  # type: ignore[no-untyped-def]
     for n in range(net.counts[FACES]):
         r = net.ends[n, 0]
         if net.label[LIVE, r]:
-            speed[r, min(net.ends[n, 2] // 2, 2)] += 0.5 * net.face[n] * x[r]
+            through = net.face[n] * abs(ahead(net, n))
+            speed[r, min(net.ends[n, 2] // 2, 2)] += 0.5 * through
     for r in range(rows):
         for f in range(6):
             flux = net.gain[r, f] * (x[net.joined[r, f]] - x[r])

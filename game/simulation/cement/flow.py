@@ -1,7 +1,9 @@
-"""Cement pushed through bone: Darcy flow on the filled cells, the front at zero pressure.
+"""Cement pushed through bone: Darcy flow on the filled cells, the front at what lies ahead of it.
 
 A filled cell conducts; one that is filling is the front, met at (0.5 + fill) voxels from the last
-full centre, where the pressure is 0 (the marrow's own resistance is left out: one fluid). Flow
+full centre, where the pressure is 0 outside bone and in veins, and in marrow the marrow's own (its
+resistance is left out: one fluid). So thin cement takes the ways out before it fills bone; thick
+cement, whose own pressures are far higher, minds the marrow less. Flow
 between cells is dp over the sum of both half cells' mu / (K h): every cell has its own viscosity,
 by its age and temperature, which go with the flow, and by its shear rate at the flow before
 (lagged Picard); gelled cells are plugs. One solve for p / Q gives the bone's resistance, and with

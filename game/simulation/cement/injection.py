@@ -33,6 +33,7 @@ from game.simulation.cement.solving import SMALL, meet, shared, solve
 SUBSTEPS = 256  # of one call; bounds its time under absurd requests
 REFRESH_S = 0.5  # beyond SMALL rows cells age so often: mu grows 1 % between, at most
 CARRIED = 0.005  # of the cement: what may flow before age is carried along
+LEAST_FLOW = 1.0  # mm3/s that marrow is set against; bounds its part where little flows
 SOLVED = 64  # rows to a new one: what may be added before the flow is solved anew
 
 
@@ -84,6 +85,7 @@ def inject(net, bone, law, mouth, bore, offer, arriving, flow):  # type: ignore[
     solves and iterations it took."""
     share = np.empty(len(mouth))
     ml, seconds = offer[0], offer[1]
+    net.back[0] = bone.marrow_pa / max(flow, LEAST_FLOW) if flow > 0.0 else 0.0
     poured, resistance, mpa, work = 0.0, 0.0, 0.0, np.zeros(2, np.int64)
     start = net.counts[ROWS]
     solved = -start

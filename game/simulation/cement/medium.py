@@ -30,6 +30,9 @@ CEMENT_MM4_NS, THICK_PA_S = (
 # with other fluids: 2.7e-11 to 2e-8 (Nauman 1999), 3.4 and 4.5e-8 (Baroud 2004, silicone oil)
 CORE_SOLID = 0.04  # bone's share of those cores, as 37 mg/cm3 has: a project choice
 LEAST_MM2, MOST_MM2 = 1.0e-3, 5.0e-2  # 1e-9 to 5e-8 m2 (facts/cement.md): bounds
+MARROW_MPA = 0.7e-3  # 5 mmHg above tissue and veins; within bone 24.5+-11.5 and 30+-14 mmHg were
+# measured in animals (10.1186/s13018-018-0877-z, PMC6717224), in lumbar vertebrae of people as much
+# as in the vena cava (Spine 1981; 6:159): a project choice
 OUTSIDE_HU = -50.0  # what is beyond the body grid
 VOID_BELOW_HU, VOID_MM2 = 0.0, 0.02  # an alar void has no trabeculae left (facts/cement.md) but fat
 # in its stroma: cement may take all of it, and comes in as into the loosest bone that Nauman 1999
@@ -52,7 +55,8 @@ FLATTEST = 0.1  # bounds the weight of the few steps an almost flat sheet makes 
 class Medium:
     """`permeability` (nx, ny, nz, 3) is mm2 along x, y and z, fractures included; `porosity` the
     fraction of a voxel that cement can take; `region` the `Region` codes; `sheet` the sorted flat
-    indices of the voxels that fractures pass through; `veins` drain the marrow, None without."""
+    indices of the voxels that fractures pass through; `veins` drain the marrow, None without;
+    `marrow_mpa` is by how much marrow stands above what lies outside bone and in veins."""
 
     grid: Grid
     permeability: NDArray[np.float32]
@@ -60,6 +64,7 @@ class Medium:
     region: NDArray[np.uint8]
     sheet: NDArray[np.int64]
     veins: Veins | None = None
+    marrow_mpa: float = 0.0
 
     def __post_init__(self) -> None:
         shape = self.grid.shape
@@ -73,6 +78,8 @@ class Medium:
             raise ValueError(f"porosity from {low} to {high}; it must lie in (0, 1]")
         if not (np.isfinite(self.permeability).all() and self.permeability.min() >= 0):
             raise ValueError("permeability must be finite and 0 or more everywhere")
+        if not (np.isfinite(self.marrow_mpa) and self.marrow_mpa >= 0):
+            raise ValueError(f"marrow_mpa is {self.marrow_mpa}; it must be 0 or more")
         if self.veins is not None:
             self.veins.check(self.porosity.size)
 
@@ -98,6 +105,7 @@ def medium_of(patient: Patient) -> Medium:
         region=patient.region,
         sheet=np.unique(np.concatenate(sheets)),
         veins=veins_of(patient),
+        marrow_mpa=MARROW_MPA,
     )
 
 

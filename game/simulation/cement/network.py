@@ -17,6 +17,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from game.patient.patient import Region
 from game.simulation.cement.body import LEDGER
 from game.simulation.cement.bone import (
     TIGHT,
@@ -35,6 +36,7 @@ from game.simulation.cement.rheology import apparent_viscosity
 FULL = 1.0 - 1.0e-9  # fill at which a cell conducts: rounding apart, all of it
 PROMOTIONS = 4096  # rows that one call may add; bounds its time under absurd requests
 FACES_EACH = 7  # six and a vein's, or a vein node's own
+MARROW = int(Region.MARROW)
 ROWS, FRONT, FACES = 0, 1, 2  # what the counters count
 VOXEL, EXIT, REGION, LIVE = 0, 1, 2, 3  # whole-number columns of rows and front
 ML, ROOM, AGE, CELSIUS, PA_S, POTENTIAL = 0, 1, 2, 3, 4, 5  # real ones
@@ -48,7 +50,8 @@ class Network(NamedTuple):
     theirs (`turn`), `half` and conductance `gain`, mm3/(Pa s); `own` and `diagonal`, the sums
     without and with the front; solver vectors. By place of the front the same label and state, and
     `inflow`. By face `ends` (row, place, face) and `path` (near half, far half, far rest, least
-    fill), conductance `face` and `flux`. `ledger` is mL by (region, exit)."""
+    fill, 1 where it leads into marrow), conductance `face` and `flux`. `ledger` is mL by (region,
+    exit); `back` (1,) the marrow's pressure over the flow, Pa s/mm3."""
 
     slot: NDArray[np.int32]
     counts: NDArray[np.int64]
@@ -75,6 +78,7 @@ class Network(NamedTuple):
     face: NDArray[np.float64]
     flux: NDArray[np.float64]
     ledger: NDArray[np.float64]
+    back: NDArray[np.float64]
 
 
 def network(cells: int, rows: int) -> Network:
@@ -102,10 +106,11 @@ def network(cells: int, rows: int) -> Network:
         front=np.empty((faces, 6)),
         inflow=np.empty(faces),
         ends=np.empty((faces, 3), np.int64),
-        path=np.empty((faces, 4)),
+        path=np.empty((faces, 5)),
         face=np.empty(faces),
         flux=np.empty(faces),
         ledger=np.zeros(LEDGER),
+        back=np.zeros(1),
     )
 
 
@@ -254,6 +259,8 @@ def _face(net, bone, r, q, f, here, there):  # type: ignore[no-untyped-def]
         rest = 0.5 / (bone.permeability[w, f // 2] * bone.h)
     net.path[n, 0], net.path[n, 1], net.path[n, 2] = here, there, rest
     net.path[n, 3] = 0.5 if here < TIGHT * there else 0.0
+    inside = w < len(bone.over) and net.front_label[q, REGION] == MARROW
+    net.path[n, 4] = 1.0 if inside else 0.0
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -351,7 +358,7 @@ def drop_faces(net):  # type: ignore[no-untyped-def]
         if kept < n:
             for c in range(3):
                 net.ends[kept, c] = net.ends[n, c]
-            for c in range(4):
+            for c in range(5):
                 net.path[kept, c] = net.path[n, c]
         kept += 1
     net.counts[FACES] = kept

@@ -27,6 +27,7 @@ from game.simulation.cement.network import (
     touched,
     wire,
 )
+from game.simulation.cement.solving import ahead
 
 TIGHT = 1.0e-3  # what is too much is not forced on where bone is so much tighter
 SLACK = 0.1  # of a cell's room: what may be poured over it before the flow is solved anew
@@ -55,7 +56,7 @@ def _rates(net):  # type: ignore[no-untyped-def]
     passed = 0.0
     for n in range(net.counts[FACES]):
         r = net.ends[n, 0]
-        flux = max(0.0, net.face[n] * net.x[r]) if net.label[LIVE, r] else 0.0
+        flux = max(0.0, net.face[n] * ahead(net, n)) if net.label[LIVE, r] else 0.0
         net.flux[n] = flux
         net.inflow[net.ends[n, 1]] += flux
         passed += flux
@@ -146,7 +147,7 @@ def _fill(net, bone):  # type: ignore[no-untyped-def]
 def _hand_on(net, bone, r, faces):  # type: ignore[no-untyped-def]
     """What row r holds too much, to the front by its faces from `faces` on; returns what found no
     place. Guesses the row's potential from its neighbours'."""
-    total, around = 0.0, 0.0
+    total, around, held = 0.0, 0.0, 0.0
     least = TIGHT * net.gain[r].max() * net.state[PA_S, r]
     for n in range(faces, net.counts[FACES]):
         q = net.ends[n, 1]
@@ -155,10 +156,13 @@ def _hand_on(net, bone, r, faces):  # type: ignore[no-untyped-def]
         ease = 1.0 / (net.path[n, 0] + net.path[n, 1])
         net.flux[n] = ease if open_to and ease >= least else 0.0
         total += net.flux[n]
+        held += net.flux[n] * net.path[n, 4] * net.back[0]
     for f in range(FACES_EACH):
         around += net.gain[r, f] * net.x[net.joined[r, f]]
-    ahead = total / net.state[PA_S, r] if net.state[PA_S, r] > 0.0 else 0.0
-    net.x[r] = around / (net.own[r] + ahead) if net.own[r] + ahead > 0.0 else 0.0
+    eased = total / net.state[PA_S, r] if net.state[PA_S, r] > 0.0 else 0.0
+    if total > 0.0:
+        around += eased * held / total
+    net.x[r] = around / (net.own[r] + eased) if net.own[r] + eased > 0.0 else 0.0
     over = net.state[ML, r] - net.state[ROOM, r]
     if over <= 0.0:
         return 0.0

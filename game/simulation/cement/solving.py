@@ -1,6 +1,7 @@
 """Potentials of the rows: the front's conductances, and conjugate gradients.
 
 Unknown is each row's potential p / Q, Pa s/mm3, so that all fluxes through the front add up to 1.
+Outside bone and in veins the front stands at 0, in marrow at the marrow's own pressure over Q.
 """
 
 from __future__ import annotations
@@ -38,14 +39,20 @@ def meet(net):  # type: ignore[no-untyped-def]
         r, q = net.ends[n, 0], net.ends[n, 1]
         fill = max(net.front[q, ML] / net.front[q, ROOM], net.path[n, 3])
         thick = net.state[PA_S, r]
-        ahead = thick if net.front[q, ML] <= 0.0 else net.front[q, PA_S]
+        entered = thick if net.front[q, ML] <= 0.0 else net.front[q, PA_S]
         beyond = 2.0 * (min(fill, 0.5) * net.path[n, 1] + max(fill - 0.5, 0.0) * net.path[n, 2])
-        gain = 1.0 / (thick * net.path[n, 0] + ahead * beyond) if ahead < np.inf else 0.0
+        gain = 1.0 / (thick * net.path[n, 0] + entered * beyond) if entered < np.inf else 0.0
         net.face[n] = gain
         net.diagonal[r] += gain
         if net.label[LIVE, r]:
             total += gain
     return total
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def ahead(net, n):  # type: ignore[no-untyped-def]
+    """By how much the potential of a face's row is above that of what lies ahead of it."""
+    return net.x[net.ends[n, 0]] - net.path[n, 4] * net.back[0]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -80,6 +87,10 @@ def solve(net, mouth, share):  # type: ignore[no-untyped-def]
             net.diagonal[r] = 1.0
     for r in range(rows):
         res[r] = -net.image[r]
+    for n in range(net.counts[FACES]):
+        r = net.ends[n, 0]
+        if net.label[LIVE, r]:
+            res[r] += net.face[n] * net.path[n, 4] * net.back[0]
     for m in range(len(mouth)):
         res[mouth[m]] += share[m]
         goal += (tolerance * share[m]) ** 2
@@ -119,7 +130,7 @@ def _shift(net):  # type: ignore[no-untyped-def]
     for n in range(net.counts[FACES]):
         r = net.ends[n, 0]
         if net.label[LIVE, r]:
-            through += net.face[n] * net.x[r]
+            through += net.face[n] * ahead(net, n)
             total += net.face[n]
     by = (1.0 - through) / total
     for r in range(net.counts[ROWS]):
