@@ -188,8 +188,6 @@ def test_a_folder_of_somebody_else_is_refused_before_the_work(tmp_path: Path) ->
     [
         (("--kvp", "130"), "60-120"),
         (("--turn", "nan"), "finite"),
-        (("--turn", "60"), "-40 to 110"),
-        (("--lower", "400"), "-215 to 215"),
         (("--collimation", "0"), "0.1 to 1.0"),
         (("--magnification", "4"), "1.0 to 3.0"),
         (("--frames", "0"), "1 to 16"),
