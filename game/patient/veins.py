@@ -7,9 +7,9 @@ veins. Of 100 sacra 16 had one or more large openings of such veins on the anter
 in the others they were very small (Wang, Arch Surg 1985; 120:1013). The median sacral vein is
 2.5 mm wide (mean of 37 bodies, Wu 1997); the lateral one is taken to be so too. How many veins
 leave an ala, where, how wide, and how deep they begin, was not found: NUMBER, RADIUS_MM, SPREAD,
-WIDEST_MM and ROOT_MM are project choices, which were set while alae were treated so that cement
-gets into veins as often as was published (`sacrosim bench cement --leaks`): it enters the few that
-are wide and begin near the cannula.
+WIDEST_MM and ROOT_MM are project choices, which were set while alae were treated
+(`sacrosim bench cement --leaks`): cement enters the few that are wide and begin near the cannula,
+still more seldom than was published.
 No vein is seen on a CT: all are assumed. They follow from the patient and its seed, so that a saved
 patient needs no page for them.
 """

@@ -3,8 +3,8 @@ straight to the bone. Seconds instead of a quarter of an hour's ticks, for studi
 
 What differs from the whole procedure: the cannula stands exactly on its planned line; steps are
 STEP_S long; the syringe prescribes its flow instead of being a spring (what runs on after the hand
-stops is left out); each aliquot is followed by PAUSE_S for two views; nothing is drawn up; a leak
-is seen when the aliquot that made it is over.
+stops is left out); each aliquot is followed by PAUSE_S for two views; nothing is drawn up; the next
+side's batch is mixed at once; a leak is seen when the aliquot that made it is over.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from game.training.expert import (
     PATIENCE_S,
     PRIMING_S,
     SEEN_LEAK_ML,
-    STAYING,
     SYRINGE,
     SYRINGE_ALIQUOTS,
 )
@@ -84,12 +83,12 @@ class _Column:
         bore = 3.141592653589793 * (GAUGES[self.case.level.gauge].bore / 2.0) ** 2 * length / 1000.0
         pushes = ceil(bore / ALIQUOT_ML)
         aliquots = [ALIQUOT_ML] * SYRINGE_ALIQUOTS + [bore / pushes] * pushes
-        stretch = (self.line.bone_length - FOOT_MM) / (len(aliquots) - STAYING)
+        stretch = (self.line.bone_length - FOOT_MM) / len(aliquots)
         depth, leaks = self.line.bone_length, 0
-        for number, ml in enumerate(aliquots):
-            before, drawn = cement.leaked_ml, stretch if number >= STAYING else 0.0
-            cement, now = self._aliquot(cement, now, ml, depth, drawn)
-            depth -= drawn
+        for ml in aliquots:
+            before = cement.leaked_ml
+            cement, now = self._aliquot(cement, now, ml, depth, stretch)
+            depth -= stretch
             now += PAUSE_S
             if cement.leaked_ml - before > SEEN_LEAK_ML:
                 leaks += 1

@@ -49,7 +49,6 @@ ALIQUOT_ML = 0.3  # facts/procedure.md: 0.1-0.3 mL
 # With the bore 3.3 mL a side; facts/procedure.md: 2-4. Each side has a batch of its own: one does
 # not stay toothpaste for two
 SYRINGE_ALIQUOTS = 9
-STAYING = 2  # the first ones, given at the target so that S1 fills before the cannula is drawn back
 SYRINGE: SyringeName = "1-ml"  # the least force for a given pressure, and the finest aliquots
 FLOW_UL_S = 50  # 0.05 mL/s, at which plunger forces were published (facts/haptics.md)
 SPENT_ML = 1e-4  # less than this behind the plunger is none
@@ -180,14 +179,13 @@ class _Expert:
         pushes = ceil(bore / ALIQUOT_ML)
         aliquots = [ALIQUOT_ML] * SYRINGE_ALIQUOTS + [bore / pushes] * pushes
         aliquots[-1] += SHORT_OF_TIP_ML  # until the stylet is home
-        way = bony_depth(self.state.cannulas[side]) - FOOT_MM
-        stretch = way / (len(aliquots) - STAYING)
+        stretch = (bony_depth(self.state.cannulas[side]) - FOOT_MM) / len(aliquots)
         leaks = 0
         for number, ml in enumerate(aliquots):
             if number == len(aliquots) - pushes:
                 yield from self.do(MoveStylet(side, True))
             seen = self.state.cement.leaked_ml
-            yield from self.aliquot(side, ml, stretch if number >= STAYING else 0.0)
+            yield from self.aliquot(side, ml, stretch)
             yield from self.due_views()
             if self.state.cement.leaked_ml - seen > SEEN_LEAK_ML:
                 leaks += 1

@@ -38,7 +38,7 @@ from game.patient.procedural import procedural
 from game.patient.traits import Traits
 from game.simulation.case import Case, Level
 from game.simulation.cement import Cement, Exit
-from game.simulation.cement.outcome import VISIBLE_ML, column_mm, coverage
+from game.simulation.cement.outcome import column_mm, coverage
 from game.simulation.cement.places import places
 from game.simulation.cement.products import USUAL
 from game.simulation.step import begin, step
@@ -47,7 +47,9 @@ from game.training.feel import saved_in
 from game.training.levels import LevelError, make_case
 
 PIXEL_MM, SHOWN_MM = 0.75, 0.75
-CT_ML = 0.02  # a bead of 3.4 mm
+VISIBLE_ML = 0.03  # a bead of 3.9 mm
+CT_ML = 0.02  # of 3.4 mm: with both, CT finds about CT_RATIO leaks for one that radiographs do, in
+# the alae that they were chosen on
 CT_RATIO = 1.5  # leaks on CT for one on radiographs: PMID 12585583 and related
 CONFIDENCE = 0.95
 PUBLISHED: Mapping[Exit, tuple[float, float, float]] = {
