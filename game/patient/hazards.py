@@ -143,6 +143,7 @@ def _brim(site: _Site, joint: FloatArray, side: Side) -> FloatArray:
             np.array([TRUNK_MM + BRIM_GAP_MM]),
         )
         place += 0.7 * (float(tree.query(at[0])[0]) - BRIM_MEDIAL_MM)
+        place = min(place, abs(across))  # a wide ala's front is nowhere so near to its joint
     return np.asarray(brim)
 
 

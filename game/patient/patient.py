@@ -162,12 +162,17 @@ class Fracture:
 @dataclass(frozen=True, eq=False)
 class Tube:
     """A nerve, vessel or sac: round cones along `line` (n, 3), LPS mm, of `radii` (n,) mm.
-    `assumed`: placed from landmarks, as the source does not show it."""
+    `assumed`: placed from landmarks, as the source does not show it. Raises ValueError for less
+    than two points."""
 
     name: str
     line: FloatArray
     radii: FloatArray
     assumed: bool = True
+
+    def __post_init__(self) -> None:
+        if len(self.line) < 2:
+            raise ValueError(f"{self.name}: a line has two points or more, not {len(self.line)}")
 
     def distance(self, points: FloatArray) -> FloatArray:
         """Signed distance (n,), mm, negative inside, of LPS points (n, 3): to the nearest of the

@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from game.geometry.grid import FloatArray, Grid
+from game.patient.build import build
 from game.patient.hazards import BRIM_GAP_MM, BRIM_MEDIAL_MM, FAR_GAP_MM, PRESACRAL_MM, spaces
 from game.patient.landmarks.frame import Frame
 from game.patient.landmarks.joint import joint_points
 from game.patient.patient import FORAMINA, SIDES, Patient, Region, Side, Space, Tube
+from game.patient.population import treated
+from game.patient.procedural import procedural
 from game.patient.segmentation import Bones
 from game.patient.store import embedded, open_patient
 
@@ -98,6 +101,22 @@ def test_the_trunk_crosses_the_brim_medial_to_the_joint(patient: Patient, side: 
     assert away.min() == pytest.approx(BRIM_MEDIAL_MM, abs=0.5)
     out = patient.anatomy.axes[0] * (1.0 if side == "left" else -1.0)
     assert (joint[away.argmin()] - crossing) @ out > 0
+
+
+def test_a_wide_ala_whose_front_is_far_from_the_joint_has_every_hazard() -> None:
+    """A man whose bone nowhere comes within 17 mm of the joint at the brim: the trunk lies as near
+    as it can, and no line is a fragment."""
+    traits = next(one for one in treated(166) if one.seed == 166)
+    made = build(procedural(traits), traits)
+    vessels = ("internal_iliac_artery", "internal_iliac_vein")
+    for name in ("l5_ramus", "lumbosacral_trunk", *vessels):
+        for side in SIDES:
+            line = tube(made, f"{name}_{side}").line
+            assert np.linalg.norm(np.diff(line, axis=0), axis=1).sum() > 20.0, name
+    for side in SIDES:
+        trunk = tube(made, f"lumbosacral_trunk_{side}")
+        gap = to_bone(made, trunk.line) - trunk.radii
+        assert gap.min() >= -0.1 and gap.max() <= FAR_GAP_MM + 0.05
 
 
 def test_both_sides_of_the_embedded_patient_mirror_each_other() -> None:
