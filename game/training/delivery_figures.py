@@ -39,7 +39,7 @@ def bench_figures() -> list[Figure]:
         Figure("rod in a 3 mm filler, 7 min at 20 C, 0.05 mL/s", "N", rod_n(0), "7.8 +- 4.4"),
         Figure("the third filling of it", "N", rod_n(2), "13.3 +- 5.7"),
         Figure("two thirds of the bore doubled: loss less by", "%",
-               100.0 * widened(newtonian(100.0), 0.0), "63, Poiseuille"),
+               100.0 * widened(newtonian(100.0), 0.0), "about 63, Poiseuille"),
         Figure("the same with shear-thinning cement at 300 s", "%",
                100.0 * widened(law, 300.0), "about 63"),
     ]  # fmt: skip
@@ -97,7 +97,7 @@ def case_figures(case: Case, procedure: Procedure) -> list[Figure]:
             celsius |= event.celsius if isinstance(event, Outcome) else {}
     return [
         Figure("peak pressure at the syringe", "MPa", seen.peak_mpa, "1.7 +- 0.7"),
-        Figure("peak load on the thumb", "N", seen.peak_n, "8-33 at 0.05 mL/s"),
+        Figure("peak load on the thumb", "N", seen.peak_n, "8-33, at 0.05 mL/s"),
         Figure("pressure lost in the cannula", "%", 100.0 * seen.lost, "about 95"),
         Figure("cement's balance, the worst step", "", worst, "1e-10"),
         Figure("hottest cement", "C", celsius.get("cement", 0.0), "49-112"),

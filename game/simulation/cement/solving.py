@@ -87,10 +87,11 @@ def solve(net, mouth, share):  # type: ignore[no-untyped-def]
             net.diagonal[r] = 1.0
     for r in range(rows):
         res[r] = -net.image[r]
-    for n in range(net.counts[FACES]):
-        r = net.ends[n, 0]
-        if net.label[LIVE, r]:
-            res[r] += net.face[n] * net.path[n, 4] * net.back[0]
+    if net.back[0] > 0.0:
+        for n in range(net.counts[FACES]):
+            r = net.ends[n, 0]
+            if net.label[LIVE, r]:
+                res[r] += net.face[n] * net.path[n, 4] * net.back[0]
     for m in range(len(mouth)):
         res[mouth[m]] += share[m]
         goal += (tolerance * share[m]) ** 2
