@@ -38,7 +38,7 @@ NOISE_N = 0.01  # root mean square of a hand's own unrest
 SMOOTH = 20  # ms over which a force is felt
 SUDDEN, SLOW = 150, 500  # ms between what is compared
 SKIN_N = 0.3  # on a Touch: what no skin has resisted, 8 N unscaled
-ALIKE, MEAN_MS = 0.1, 200  # of a remembered force, and ms of force that are compared with it
+MEAN_MS = 200  # of force that are compared with a remembered one
 SOFT_MS = (1000, 200)  # before a force begins to climb to the entry: what soft tissue had
 EARLIER = 1.5  # times whatever gave way before: what gives way now is bone
 
@@ -102,10 +102,10 @@ def claimed_entry(force: Trace) -> int | None:
 
 def hollow(force: Trace, entry: int) -> Times:
     """The ms after a claimed `entry` at which the hand meets no more than soft tissue had before
-    the bone, or so little more that a remembered force is not told from it."""
+    the bone."""
     climbing = entry - int(np.argmax(force[entry::-1] <= 0.5 * force[entry]))
     far, near = SOFT_MS
     soft = float(np.median(force[max(0, climbing - far) : max(1, climbing - near)]))
     mean = np.convolve(force, np.full(MEAN_MS, 1.0 / MEAN_MS))[: len(force)]
-    at = np.flatnonzero(mean <= (1.0 + ALIKE) * soft)
+    at = np.flatnonzero(mean <= soft)
     return at[at > entry + SUDDEN + MEAN_MS]
