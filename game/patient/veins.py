@@ -97,7 +97,7 @@ def _anterior(patient: Patient, side: Side, rng: np.random.Generator) -> list[Fl
 def _foraminal(
     patient: Patient, side: Side, level: int, rng: np.random.Generator
 ) -> list[FloatArray]:
-    """Openings on the lateral wall of a foramen."""
+    """Openings on the lateral wall of a foramen, in its pelvic half."""
     wall = patient.walls.get(Region[f"FORAMEN_S{level}_{side.upper()}"])
     count = int(rng.poisson(NUMBER[1]))
     if wall is None:
@@ -105,7 +105,8 @@ def _foraminal(
     points = np.asarray(wall.data)
     centre = patient.point(f"foramen_s{level}_{side}")
     apart = _outward(patient, side, points) - float(_outward(patient, side, centre[None])[0])
-    places = points[apart > 2.0]
+    pelvic = (points - centre) @ patient.anatomy.axes[1] < 0.0
+    places = points[(apart > 2.0) & pelvic]
     return list(places[rng.integers(len(places), size=count)]) if len(places) else []
 
 

@@ -154,7 +154,7 @@ def test_a_hand_below_the_puncture_force_never_enters_bone(
     memory, rows = run_ticks(field, LAW, TOOL, fresh(), down[: arrived + 1])
     density = 0.0281 + 0.000936 * hounsfield
     tip = (
-        40.0 * min(density, 0.5) ** 2 * pi * 1.525**2
+        40.0 * min(density, 0.43) ** 2 * pi * 1.525**2
         + 6.0 * 2 * pi * 1.525 * cortex * density / 0.38
     )
     room = (tip + PERIOSTEUM + 1.4 - rows[-1, ROW_AXIAL]) / 100.0

@@ -59,9 +59,17 @@ def rebuilt(net, bone, law, cement, mouth, arriving):  # type: ignore[no-untyped
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
+def _press_back(net, bone, flow):  # type: ignore[no-untyped-def]
+    """Marrow's pressure over the `flow`, mm3/s: anew in each call, for a network made afresh from
+    a State has to give what one that was kept gives."""
+    net.back[0] = bone.marrow_pa / max(flow, LEAST_FLOW) if flow > 0.0 else 0.0
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def ready(net, bone, law, rows, fresh, elapsed, arriving, flow):  # type: ignore[no-untyped-def]
     """All cells age by `elapsed` s, and the rows that lead away from the mouth are found. `fresh`
     says that this was not done before."""
+    _press_back(net, bone, flow)
     if fresh:
         flood(net, rows)
     if elapsed > 0.0:
@@ -85,7 +93,7 @@ def inject(net, bone, law, mouth, bore, offer, arriving, flow):  # type: ignore[
     solves and iterations it took."""
     share = np.empty(len(mouth))
     ml, seconds = offer[0], offer[1]
-    net.back[0] = bone.marrow_pa / max(flow, LEAST_FLOW) if flow > 0.0 else 0.0
+    _press_back(net, bone, flow)
     poured, resistance, mpa, work = 0.0, 0.0, 0.0, np.zeros(2, np.int64)
     start = net.counts[ROWS]
     solved = -start
