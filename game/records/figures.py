@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from game.geometry.views import ViewName
 from game.patient.patient import Side
-from game.scoring.metrics import all_of, first_of, resting_place, sides_asked
+from game.scoring.metrics import all_of, resting_place, sides_asked
 from game.scoring.trace import Trace
 from game.simulation.clock import seconds
 from game.simulation.events import (
@@ -62,21 +62,23 @@ def timeline_picture(trace: Trace) -> bytes:
 def phases(trace: Trace) -> list[tuple[str, float, float]]:
     """Name, start and end (s) of the phases that took place."""
     end = max((seconds(event.time) for event in trace), default=0.0)
-    runs, mixed = all_of(trace, Aliquot), first_of(trace, Mixed)
-    cement = seconds(runs[0].started) if runs else end
-    waits = seconds(mixed.time) if mixed else cement
+    runs = all_of(trace, Aliquot)
+    began = [seconds(run.started) for run in runs]
+    mixes = [seconds(mixed.time) for mixed in all_of(trace, Mixed)]
     starts = [(0.0, "views")]
     for side in sides_asked(trace):
         taken = [e for e in all_of(trace, CannulaTaken) if e.side == side]
         if taken:
             starts.append((seconds(taken[0].time), f"{side} cannula"))
         rest = resting_place(trace, side)
-        if rest:
+        if rest and seconds(rest.time) < min([*began, end]):
             starts.append((seconds(rest.time), "check"))
-    if mixed:
-        starts.append((waits, "mixing"))
+    for mixed in mixes:
+        starts.append((mixed, "mixing"))
+    for since in mixes or [0.0]:  # each batch is injected after it was mixed
+        starts += [(began[n], "cement") for n in range(len(runs)) if began[n] > since][:1]
     if runs:
-        starts += [(cement, "cement"), (seconds(runs[-1].time), "closing")]
+        starts.append((seconds(runs[-1].time), "closing"))
     starts.sort(key=lambda start: start[0])
     ends = [time for time, _ in starts[1:]] + [end]
     return [(name, t, e) for (t, name), e in zip(starts, ends, strict=True) if e > t]

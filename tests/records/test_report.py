@@ -25,7 +25,7 @@ from game.records.views3d import cement_meshes, hazards_picture, sacrum_picture,
 from game.scoring.rubric import load_rubric
 from game.scoring.scorecard import Scorecard, score
 from game.simulation.cement import EMPTY, Cement
-from game.simulation.events import Aliquot, Briefed, Outcome
+from game.simulation.events import Aliquot, Briefed, Mixed, Outcome
 from written_traces import altered, expert
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\" http://example.org/"
@@ -143,6 +143,18 @@ def test_phases_cover_the_case_without_gap_or_overlap() -> None:
     assert all(one[2] == other[1] for one, other in pairwise(spans))
     first = next(event for event in expert() if isinstance(event, Aliquot))
     assert next(span for span in spans if span[0] == "cement")[1] == first.started / 3000
+
+
+def test_a_second_batch_is_mixed_and_injected_in_phases_of_its_own() -> None:
+    """No check of the cannulas is shown once cement has begun."""
+    trace = list(expert())
+    runs = [n for n, event in enumerate(trace) if isinstance(event, Aliquot)]
+    mixed = next(event for event in trace if isinstance(event, Mixed))
+    later = replace(mixed, time=trace[runs[-1]].started - 3000)  # type: ignore[union-attr]
+    trace.insert(runs[-1], later)
+    names = [name for name, _, _ in phases(tuple(trace))]
+    assert names[-5:] == ["mixing", "cement", "mixing", "cement", "closing"]
+    assert "check" not in names[names.index("cement") :]
 
 
 # The picture in three dimensions, of a ball of bone -----------------------------------------------
