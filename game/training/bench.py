@@ -18,7 +18,8 @@ from numba import get_num_threads
 
 from game.devices.carm import CArmPose
 from game.fluoroscopy.projector import Projector
-from game.fluoroscopy.render import render
+from game.fluoroscopy.render import render, scene_areas
+from game.fluoroscopy.spectrum import transmitted
 from game.geometry.views import PELVIC_VIEWS, VIEWS, ViewName, view_angles
 from game.patient import store
 from game.patient.build import build
@@ -208,8 +209,14 @@ def _beside_gvxr(case: Case, album: Album, projector: Projector) -> list[Row]:
     def anew(number: int) -> object:
         return render(case, _nudged(state, 0.001 * (number + 500)), projector)
 
+    geometry = state.picture_pose.projection(512, state.picture_field.panel_mm)
+
+    def energy() -> object:
+        areas = scene_areas(state, projector, geometry, veins=case.medium.veins)
+        return transmitted(areas, state.tube.kvp, state.tube.mas)
+
     made = beside_gvxr(
-        case.patient, state.picture_pose, lambda: render(case, state, projector), anew
+        case.patient, state.picture_pose, energy, lambda: render(case, state, projector), anew
     )
     return [_single(figure) for figure in made]
 
