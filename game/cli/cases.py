@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from game.errors import BadInput
 from game.terminal import working
 
 if TYPE_CHECKING:
@@ -30,6 +33,20 @@ def case_of(level: Level, patient: Path | None, seed: int, out: Path | None) -> 
         usable(out)
     with working("patient"):
         return make_case(patient_of(patient, seed), level, seed)
+
+
+@contextmanager
+def written(out: Path) -> Iterator[Path]:
+    """A draft of the file that -o names, which stands there whole or not at all; BadInput where it
+    cannot be written, as on a full disk."""
+    from game.records.whole import whole
+
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with whole(out) as draft:
+            yield draft
+    except OSError as error:
+        raise BadInput(f"-o {out}: cannot be written ({error.strerror or error})") from None
 
 
 def patient_of(folder: Path | None, seed: int) -> Patient:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from game.cli.cases import case_to_look_at, exposed_at
+from game.cli.cases import case_to_look_at, exposed_at, written
 from game.errors import BadInput
 from game.patient.traits import AGES
 from game.terminal import print_table, screen, working
@@ -317,5 +317,6 @@ def show_patient(
         case, projector = case_to_look_at(patient), Projector(patient)
         pictures = [render(case, exposed_at(case, v), projector) for v in XRAYS]
         page = portrait(patient, {p.caption: p.pixels for p in pictures})
-        out.write_bytes(page)
+        with written(out) as draft:
+            draft.write_bytes(page)
     screen.print(f"page: {out}")

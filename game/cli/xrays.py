@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from game.cli.cases import case_to_look_at, exposed_at, patient_of
+from game.cli.cases import case_to_look_at, exposed_at, patient_of, written
 from game.cli.patients import JsonOption
 from game.errors import BadInput
 from game.terminal import screen, working
@@ -177,18 +177,18 @@ def _write(
     from game.geometry.views import view_errors
 
     picture = render(case, state, projector, size, display, detector)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if out.suffix.lower() == ".png":
-        save_png(picture, out)
-    else:
-        signal = exposed(case, state, projector, picture.projection, detector)
-        if out.suffix.lower() == ".npz":
-            areas = scene_areas(state, projector, picture.projection)
-            save_arrays(out, areas, signal, picture.projection)
+    with written(out) as draft:
+        if out.suffix.lower() == ".png":
+            save_png(picture, draft)
         else:
-            from game.fluoroscopy.dicom import save_dicom, shot_of
+            signal = exposed(case, state, projector, picture.projection, detector)
+            if out.suffix.lower() == ".npz":
+                areas = scene_areas(state, projector, picture.projection)
+                save_arrays(draft, areas, signal, picture.projection)
+            else:
+                from game.fluoroscopy.dicom import save_dicom, shot_of
 
-            save_dicom(shot_of(case, state, picture, signal, detector), out)
+                save_dicom(shot_of(case, state, picture, signal, detector), draft)
     pose, tube = state.picture_pose, state.tube
     seen = evidence(case.patient, pose)
     return {

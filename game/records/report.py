@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from game.records.style import STYLE
+from game.records.whole import whole
 from game.scoring.names import PHASES, Phase, is_nerve, spoken, way_out
 from game.scoring.scorecard import Item, Scorecard, SideResult
 
@@ -49,12 +50,8 @@ def write_report(
     """Write the report to `path`, whole or not at all; `header` is told line by line at its top.
 
     Raises OSError where the folder cannot be written."""
-    unfinished = path.with_name(f".{path.name}.part")
-    try:
-        unfinished.write_text(report_html(scorecard, figures, header), encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with whole(path) as draft:
+        draft.write_text(report_html(scorecard, figures, header), encoding="utf-8")
 
 
 def report_html(scorecard: Scorecard, figures: Sequence[Picture], header: Mapping[str, str]) -> str:

@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from game import __version__
 from game.errors import BadInput
 from game.patient.patient import SIDES
+from game.records.whole import whole
 from game.scoring.trace import Trace, trace_from_json, trace_to_json
 from game.simulation.case import Case, Level
 from game.simulation.clock import UNITS_PER_SECOND
@@ -206,9 +207,8 @@ def save_session(session: Session, path: Path) -> None:
     buffer = io.BytesIO()
     arrays: dict[str, Any] = {**session.columns, **parts}
     np.savez_compressed(buffer, **arrays)
-    draft = path.with_name(path.name + ".part")
-    draft.write_bytes(buffer.getvalue())
-    draft.replace(path)
+    with whole(path) as draft:
+        draft.write_bytes(buffer.getvalue())
 
 
 def load_session(path: Path) -> Session:

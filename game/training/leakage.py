@@ -36,6 +36,7 @@ from game.patient.patient import Patient, Side
 from game.patient.population import treated
 from game.patient.procedural import procedural
 from game.patient.traits import Traits
+from game.records.whole import whole
 from game.simulation.case import Case, Level
 from game.simulation.cement import Cement, Exit
 from game.simulation.cement.outcome import column_mm, coverage
@@ -180,9 +181,8 @@ def _kept(who: Traits | Path, page: Path, treat: Treat, product: str) -> Person:
         patient = _patient(who, page.parent / f"{who.seed:03d}")
     seed = patient.traits.seed if patient.traits else 0
     found = person(patient, seed, treat, product)
-    draft = page.with_suffix(".part")
-    draft.write_text(json.dumps(asdict(found)), "utf-8")
-    draft.replace(page)
+    with whole(page) as draft:
+        draft.write_text(json.dumps(asdict(found)), "utf-8")
     return found
 
 
