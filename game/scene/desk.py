@@ -58,25 +58,21 @@ T = TypeVar("T")
 
 KEYS = (
     ("1 2 3 4", "AP, lat., obliques (shift: store)"),
-    (", .", "AP pedal, lateral pedal"),
+    (", .  Y H", "AP, lat. pedal; rate, stand across"),
     ("[ ] - =", "collimate, magnify"),
     *switches.KEYS,
-    ("Y H", "pulse rate, stand across"),
     ("arrows", "turn the C-arm (shift: slide it)"),
     ("X, space", "one picture, fluoroscopy"),
-    ("T  Tab", "take a cannula, other side"),
-    ("left drag", "tip over the skin"),
-    ("right drag", "aim (shift: fine)"),
+    ("T  Tab  G R", "take, other side; hold, remove"),
+    ("left, right", "drag the tip, aim (shift: fine)"),
     ("wheel E D", "advance, withdraw (shift: fine)"),
     ("W  K", "turn the shaft, mallet tap"),
     ("5 M L 6 A", "cement, mix, test; syringe, fill"),
     ("S C  V B", "stylet, syringe; push, release"),
-    ("G  R", "hold or let go, remove"),
-    ("F", "let time pass, 20x"),
     ("click, P", "mark the entry on the picture"),
     ("Z  U", "keep picture, see through skin"),
     ("middle drag", "walk round (ctrl wheel: nearer)"),
-    ("Q, Esc", "finish and write the report"),
+    ("F  Q, Esc", "let time pass 20x; finish, report"),
 )
 
 Place = tuple[float, float]

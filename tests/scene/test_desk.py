@@ -14,6 +14,7 @@ from blocks import block_case
 from game.devices.carm import store
 from game.devices.tube import Field
 from game.fluoroscopy.display import MONITOR, oriented
+from game.scene import layout
 from game.scene.camera import Camera
 from game.scene.desk import KEYS, PICTURE_PIXELS, Around, Desk, Inputs, Wish, read
 from game.scene.layout import LIVE, STAGE, Window
@@ -213,6 +214,11 @@ def test_every_key_that_does_something_is_on_the_screen() -> None:
     shown = " ".join(key for key, _ in KEYS).lower().replace(",", " ").split()
     for key in (*"1234xtsgcmvbrfpzuq[]-=ijonkh.", "tab", "esc", "space", "arrows", "wheel"):
         assert key in shown
+
+
+def test_the_lines_of_keys_have_room_under_each_other() -> None:
+    """Letters are 11.5 high (game.scene.hud)."""
+    assert (layout.KEYS.height - 4.0) / len(KEYS) > 12.0
 
 
 @given(
