@@ -276,11 +276,18 @@ def bench(
         if not leak_study(leaks, keep, people, against, direct, as_json):
             raise typer.Exit(1)
         return
+    _timed([p.value for p in part] if part else None, patient, library, as_json)
+
+
+def _timed(
+    parts: list[str] | None, patient: Path | None, library: Path | None, as_json: bool
+) -> None:
+    """The parts' figures, all of them by default, beside their budgets."""
     from game.training.bench import PARTS, measure
 
     case = case_of(level_of("both-sides"), patient, 0, None)
     with working("performing the case and timing it"):
-        rows = measure(case, [p.value for p in part] if part else PARTS, library)
+        rows = measure(case, parts or PARTS, library)
     if as_json:
         print(json.dumps([asdict(row) for row in rows]))
         return

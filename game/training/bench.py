@@ -37,13 +37,13 @@ from game.simulation.step import begin, step
 from game.training import cement_figures
 from game.training.delivery_figures import bench_figures, case_figures
 from game.training.expert import perform
+from game.training.figure import Figure
 from game.training.haptic_figures import haptic_figures
 from game.training.peers import rtk_joseph
 from game.training.plan import stored_position
 from game.training.rehearsal import rehearse
 from game.training.xray_figures import (
     RATE,
-    Figure,
     beside_gvxr,
     figures,
     patient_quadrature,

@@ -19,7 +19,7 @@ from game.simulation.cement.medium import CORTEX_MM2, CORTEX_POROSITY, SOFT_MM2,
 from game.simulation.cement.two_fluid import TwoFluid, empty, pumped
 from game.training import cement_cases as cases
 from game.training.cement_cases import request
-from game.training.xray_figures import Figure
+from game.training.figure import Figure
 
 HALF_MM, CORTEX_MM = 13.5, 1.5  # of a box of bone, and its cortex
 APERTURE_MM = 0.6

@@ -20,8 +20,8 @@ from game.simulation.cement.rheology import bore_loss, newtonian
 from game.simulation.events import Outcome
 from game.simulation.state import State
 from game.simulation.step import begin, step
+from game.training.figure import Figure
 from game.training.rehearsal import Procedure
-from game.training.xray_figures import Figure
 
 FLOWING_MPA = 0.05  # a pressure this high tells of flow: a project choice
 RATE_MM3_S = 50.0  # of the published plunger forces (facts/haptics.md)

@@ -6,12 +6,11 @@ beside what is asked for.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from math import cos, radians, sin
 from time import perf_counter
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,47 +32,17 @@ from game.geometry.grid import FloatArray, Grid
 from game.patient.patient import Patient, Structure
 from game.simulation.exposure import REFERENCE_MM, expose
 from game.training import public_models
+from game.training.figure import Figure
 from game.training.peers import gvxr_scene
 
 AP = CArmPose(radians(180.0), 0.0, (0.0, 0.0, 0.0))
 LATERAL = CArmPose(radians(90.0), 0.0, (0.0, 0.0, 0.0))
 HABITUS = {"slim": (320.0, 180.0), "middling": (350.0, 210.0), "large": (380.0, 240.0)}
-ABOUT = 0.05  # how near "about" is, of the number
 RATE = 15.0  # pulses a second that dose rates are stated for
 POSES = ((180.0, 0.0), (180.0, 39.0), (90.0, 0.0), (-150.0, 35.0), (180.0, -25.0), (180.0, 58.0))
 SAMPLED = 200  # pixels at which fine quadrature is worked out
 FINER = 8  # pixels per pixel that the cannula's tip is looked for in
 SKIN_SIDE_MM = 86.0  # 74 cm2 at the skin (facts/fluoroscopy.md)
-
-
-class Figure(NamedTuple):
-    """One number, its unit, and what is asked of it: "10-45", "1.7 +- 0.7", "above 1", "about 95"
-    (within ABOUT of it), or the most it may be; words may follow after a comma."""
-
-    what: str
-    unit: str
-    value: float
-    asked: str
-
-    @property
-    def met(self) -> bool:
-        """Whether the number is what is asked."""
-        asked = self.asked.split(",")[0]
-        if asked.startswith("above "):
-            return self.value > float(asked[6:])
-        low, high = _range(asked)
-        return low <= self.value <= high
-
-
-def _range(asked: str) -> tuple[float, float]:
-    if asked.startswith("about "):
-        value = float(asked[6:])
-        return (1.0 - ABOUT) * value, (1.0 + ABOUT) * value
-    if " +- " in asked:
-        mean, spread = map(float, asked.split(" +- "))
-        return mean - spread, mean + spread
-    bounds = re.fullmatch(r"([\d.]+)-([\d.]+)", asked)
-    return (float(bounds[1]), float(bounds[2])) if bounds else (0.0, float(asked))
 
 
 def figures() -> list[Figure]:

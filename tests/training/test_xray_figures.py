@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from game.training.xray_figures import Figure, figures
+from game.training.figure import Figure
+from game.training.xray_figures import figures
 
 
 @pytest.fixture(scope="module")
