@@ -35,7 +35,9 @@ COARSE = 3  # voxels along a cell of the grid: a project choice
 MARGIN_MM = 24.0  # from cement to the edge: a project choice
 AFTER_S = 300.0  # followed so long after the last has set: 12 mm take 160 s (r^2 / 6 alpha)
 EARLY = 6.0  # widths before the gel age at which next to nothing (0.2 %) has reacted
-FINE = 0.1  # of a width that a step may advance the reaction
+SPENT = 40.0  # widths after the gel age at which nothing (1e-17) is left to react
+FINE = 0.1  # of a width that a cell may age in one go
+OFTEN = 4.0  # steps in the longest stable one; between them each cell reacts by itself
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,9 +97,9 @@ def set_off(
 ) -> Warmed:
     """Let it react and conduct for `seconds`, from `start` (37 C where none is given)."""
     celsius = np.full(slab.heat.shape, BODY_C) if start is None else start.copy()
-    peak, next_to = celsius.copy(), np.empty_like(celsius)
+    peak = celsius.copy()
     released, through = _conduct(
-        celsius, next_to, peak, slab.h, slab.capacity, slab.conductivity, slab.heat,
+        celsius, peak, slab.h, slab.capacity, slab.conductivity, slab.heat,
         slab.age_s.copy(), gel_age_s, seconds,
     )  # fmt: skip
     return Warmed(peak, celsius, released, through)
@@ -158,76 +160,108 @@ def _where(
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _conduct(celsius, after, peak, h, capacity, k, heat, age, gel, seconds):  # type: ignore[no-untyped-def]
+def _conduct(celsius, peak, h, capacity, k, heat, age, gel, seconds):  # type: ignore[no-untyped-def]
     """Steps within the stable length (a cell's faces conduct 12 k h at most, where it lies in the
     grid's corner); returns J released and J through the edge."""
-    warm, fresh, most = celsius.reshape(-1), after.reshape(-1), peak.reshape(-1)
-    store, conducts = capacity.reshape(-1), k.reshape(-1)
-    fuel, cured = heat.reshape(-1), age.reshape(-1)
-    stable = np.inf
-    for n in range(len(store)):
-        stable = min(stable, store[n] / (12.0 * h * conducts[n]))
+    warm, store, fuel, cured = celsius.ravel(), capacity.ravel(), heat.ravel(), age.ravel()
+    fuelled = np.flatnonzero(fuel > 0.0)
+    stable = (capacity / (12.0 * h * k)).min() / OFTEN
+    faces, edge = _faces(k, h)
+    slack = 1.0 / capacity
+    after = np.empty_like(celsius)
     left, released, through = seconds, 0.0, 0.0
     while left > 0.0:
-        step = min(left, stable, FINE * WIDTH_S / _hottest(warm, fuel, cured, gel))
-        released += _react(warm, store, fuel, cured, gel, step)
-        through += _diffuse(celsius, after, h, capacity, k, step)
-        for n in range(len(warm)):
-            warm[n] = fresh[n]
-            most[n] = max(most[n], fresh[n])
+        step = min(left, stable)
+        for n in fuelled:
+            released += _react(n, warm, store, fuel, cured, gel, 0.5 * step)
+        through += step * _out(celsius, edge)
+        _diffuse(celsius, faces, edge, slack, step, after)
+        peak[:] = np.maximum(np.maximum(peak, celsius), after)
+        celsius[:] = after
+        for n in fuelled:
+            released += _react(n, warm, store, fuel, cured, gel, 0.5 * step)
         left -= step
     return released, through
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _hottest(warm, fuel, cured, gel):  # type: ignore[no-untyped-def]
-    """The fastest rate of ageing where there is something left to react."""
-    most = 1.0
-    for n in range(len(warm)):
-        if fuel[n] > 0.0 and cured[n] < gel + EARLY * WIDTH_S:
-            most = max(most, rate(warm[n]))
-    return most
+def _faces(k, h):  # type: ignore[no-untyped-def]
+    """Conductances, W/K: `faces` (3, nx, ny, nz) from a cell to the next along each axis (0 from
+    the last), harmonic; `edge` (nx, ny, nz) from a cell through the grid's edge, half a cell away,
+    for each of its faces that lies there."""
+    nx, ny, nz = k.shape
+    faces, edge = np.zeros((3, nx, ny, nz)), np.zeros((nx, ny, nz))
+    for x in range(nx):
+        for y in range(ny):
+            for z in range(nz):
+                here, outer = k[x, y, z], 0
+                if x + 1 < nx:
+                    faces[0, x, y, z] = 2.0 * h * here * k[x + 1, y, z] / (here + k[x + 1, y, z])
+                if y + 1 < ny:
+                    faces[1, x, y, z] = 2.0 * h * here * k[x, y + 1, z] / (here + k[x, y + 1, z])
+                if z + 1 < nz:
+                    faces[2, x, y, z] = 2.0 * h * here * k[x, y, z + 1] / (here + k[x, y, z + 1])
+                outer += (x == 0) + (x + 1 == nx) + (y == 0) + (y + 1 == ny)
+                outer += (z == 0) + (z + 1 == nz)
+                edge[x, y, z] = 2.0 * h * here * outer
+    return faces, edge
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _react(warm, store, fuel, cured, gel, step):  # type: ignore[no-untyped-def]
-    released = 0.0
-    for n in range(len(warm)):
-        if fuel[n] <= 0.0:
-            continue
-        before = 1.0 / (1.0 + np.exp((gel - cured[n]) / WIDTH_S))
-        cured[n] += step * rate(warm[n])
-        given = fuel[n] * (1.0 / (1.0 + np.exp((gel - cured[n]) / WIDTH_S)) - before)
-        warm[n] += given / store[n]
-        released += given
+def _react(n, warm, store, fuel, cured, gel, seconds):  # type: ignore[no-untyped-def]
+    """Cell n reacts for `seconds` by itself, in parts short enough to follow it; J released."""
+    left, released = seconds, 0.0
+    before = 1.0 / (1.0 + np.exp((gel - cured[n]) / WIDTH_S))
+    while left > 0.0 and cured[n] < gel + SPENT * WIDTH_S:
+        ageing = rate(warm[n])
+        part = min(left, FINE * WIDTH_S / ageing)
+        cured[n] += part * ageing
+        after = 1.0 / (1.0 + np.exp((gel - cured[n]) / WIDTH_S))
+        warm[n] += fuel[n] * (after - before) / store[n]
+        released += fuel[n] * (after - before)
+        before = after
+        left -= part
     return released
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _diffuse(celsius, after, h, capacity, k, step):  # type: ignore[no-untyped-def]
-    """One explicit step into `after`; conductances are harmonic, half a cell to the edge."""
+def _out(celsius, edge):  # type: ignore[no-untyped-def]
+    """W that leave through the grid's edge."""
     nx, ny, nz = celsius.shape
-    through = 0.0
+    total = 0.0
     for x in range(nx):
         for y in range(ny):
+            step = 1 if x in (0, nx - 1) or y in (0, ny - 1) else max(nz - 1, 1)
+            for z in range(0, nz, step):
+                total += edge[x, y, z] * (celsius[x, y, z] - BODY_C)
+    return total
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _diffuse(celsius, faces, edge, slack, step, after):  # type: ignore[no-untyped-def]
+    """One explicit `step`, s, into `after`; `slack` is a cell's K/J. Loops along z are free of
+    branches, so that the compiler vectorises them."""
+    nx, ny, nz = celsius.shape
+    for x in range(nx):
+        for y in range(ny):
+            here, gained = celsius[x, y], after[x, y]
             for z in range(nz):
-                here, t, flow = k[x, y, z], celsius[x, y, z], 0.0
-                for f in range(6):
-                    d = 1 - 2 * (f % 2)
-                    i, j, m = x, y, z
-                    if f < 2:
-                        i += d
-                    elif f < 4:
-                        j += d
-                    else:
-                        m += d
-                    if 0 <= i < nx and 0 <= j < ny and 0 <= m < nz:
-                        there = k[i, j, m]
-                        gain = 2.0 * h * here * there / (here + there)
-                        flow += gain * (celsius[i, j, m] - t)
-                    else:
-                        out = 2.0 * h * here * (t - BODY_C)
-                        flow -= out
-                        through += out * step
-                after[x, y, z] = t + step * flow / capacity[x, y, z]
-    return through
+                gained[z] = edge[x, y, z] * (BODY_C - here[z])
+            if x > 0:
+                _exchange(faces[0, x - 1, y], here, celsius[x - 1, y], gained)
+            if x + 1 < nx:
+                _exchange(faces[0, x, y], here, celsius[x + 1, y], gained)
+            if y > 0:
+                _exchange(faces[1, x, y - 1], here, celsius[x, y - 1], gained)
+            if y + 1 < ny:
+                _exchange(faces[1, x, y], here, celsius[x, y + 1], gained)
+            _exchange(faces[2, x, y, :-1], here[1:], here[:-1], gained[1:])
+            _exchange(faces[2, x, y, :-1], here[:-1], here[1:], gained[:-1])
+            for z in range(nz):
+                gained[z] = here[z] + step * slack[x, y, z] * gained[z]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _exchange(face, here, there, gained):  # type: ignore[no-untyped-def]
+    for z in range(len(here)):
+        gained[z] += face[z] * (there[z] - here[z])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import dist
 
 import numpy as np
@@ -90,6 +91,7 @@ def channels_of(grid: Grid, holes: Iterable[Hole], steel: Iterable[Shaft]) -> Ch
     )
 
 
+@lru_cache(maxsize=2)
 def _opened(grid: Grid, holes: tuple[Hole, ...]) -> tuple[NDArray[np.int64], FloatArray]:
     """Voxels (k,), sorted, with their centre in a hole, and the largest r^2 / 8 (k,) there, mm2."""
     flats, values = [np.empty(0, np.int64)], [np.empty(0)]
@@ -121,14 +123,18 @@ def _near(grid: Grid, points: FloatArray, radius: float) -> NDArray[np.int64]:
 
 def _barred(grid: Grid, steel: tuple[Shaft, ...]) -> NDArray[np.int64]:
     """Flat indices, sorted, of the voxels with their centre inside a shaft, behind its mouth."""
-    found = [np.empty(0, np.int64)]
-    for shaft in steel:
-        tip, along = np.array(shaft.tip), np.array(shaft.direction)
-        back = np.arange(0.0, shaft.length + grid.spacing, grid.spacing)
-        flat = _near(grid, tip - back[:, None] * along, shaft.radius)
-        offset = grid.point_from_index(np.stack(np.unravel_index(flat, grid.shape), -1)) - tip
-        depth = offset @ along
-        aside = np.linalg.norm(offset - depth[:, None] * along, axis=1)
-        inside = (depth < -0.5 * grid.spacing) & (depth > -shaft.length) & (aside <= shaft.radius)
-        found.append(flat[inside])
+    found = [np.empty(0, np.int64), *(_barred_by(grid, shaft) for shaft in steel)]
     return np.unique(np.concatenate(found)).astype(np.int64)
+
+
+@lru_cache(maxsize=4)
+def _barred_by(grid: Grid, shaft: Shaft) -> NDArray[np.int64]:
+    """Those of one shaft: of two, one stands still while the other is drawn."""
+    tip, along = np.array(shaft.tip), np.array(shaft.direction)
+    back = np.arange(0.0, shaft.length + grid.spacing, grid.spacing)
+    flat = _near(grid, tip - back[:, None] * along, shaft.radius)
+    offset = grid.point_from_index(np.stack(np.unravel_index(flat, grid.shape), -1)) - tip
+    depth = offset @ along
+    aside = np.linalg.norm(offset - depth[:, None] * along, axis=1)
+    inside = (depth < -0.5 * grid.spacing) & (depth > -shaft.length) & (aside <= shaft.radius)
+    return np.asarray(flat[inside])
