@@ -42,6 +42,7 @@ from game.simulation.cement import Cement, Exit
 from game.simulation.cement.outcome import column_mm, coverage
 from game.simulation.cement.places import places
 from game.simulation.cement.products import USUAL
+from game.simulation.control import Finish
 from game.simulation.step import begin, step
 from game.training.expert import perform
 from game.training.feel import saved_in
@@ -227,20 +228,18 @@ def _served(patient: Patient) -> tuple[tuple[Side, ...], tuple[str, ...]]:
 def procedure(
     case: Case, product: str
 ) -> tuple[Cement, Mapping[Side, float], Mapping[Side, float]]:
-    """The expert's whole procedure: the cement at the end, mL given and the highest pressure, MPa,
-    of each side."""
+    """The expert's whole procedure until it is finished: the cement, mL given and the highest
+    pressure, MPa, of each side. The finish itself, which only works out how hot it got, is left."""
     expert = perform(case, product=product)
     state = begin(case)
     peaks: dict[Side, float] = dict.fromkeys(case.level.sides, 0.0)
     control = next(expert)
-    while True:
+    while not any(isinstance(action, Finish) for action in control.actions):
         state = step(case, state, control)
         if state.run is not None:
             peaks[state.run.side] = max(peaks[state.run.side], state.run.peak_mpa)
-        try:
-            control = expert.send(state)
-        except StopIteration:
-            return state.cement, state.injected_ml, peaks
+        control = expert.send(state)
+    return state.cement, state.injected_ml, peaks
 
 
 def _side(

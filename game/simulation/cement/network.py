@@ -195,13 +195,12 @@ def wire(net, bone, first, last):  # type: ignore[no-untyped-def]
                 w = beyond(bone, v, f)
                 if w >= 0:
                     _join(net, bone, r, f, w, half(bone, v, f, w))
-            net.own[r] = net.gain[r].sum()
             continue
         z, y, x = v % shape[2], v // shape[2] % shape[1], v // (shape[1] * shape[2])
         place = over[v]
         for f in range(6):
             w = across(v, x, y, z, f, shape)
-            if w < 0:
+            if w < 0 or first <= net.slot[w] < r:  # joined to it from there
                 continue
             if place >= 0:
                 here = 0.5 / (channel[place, f // 2] * h)
@@ -218,8 +217,25 @@ def wire(net, bone, first, last):  # type: ignore[no-untyped-def]
             gain = 1.0 / (net.state[PA_S, r] * here + net.state[PA_S, i] * there)
             if gain > 0.0 or (here < np.inf and there < np.inf):
                 _tie(net.joined, net.turn, net.half, net.gain, r, f, i, f ^ 1, here, there, gain)
-                net.own[i] = net.gain[i].sum()
-        net.own[r] = net.gain[r].sum()
+    _summed(net, first, last)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _summed(net, first, last):  # type: ignore[no-untyped-def]
+    """The `own` of the rows from `first` to `last` and of those that they were joined to."""
+    for r in range(first, last):
+        net.own[r] = _total(net.gain, r)
+        for f in range(FACES_EACH):
+            if net.gain[r, f] > 0.0 and net.joined[r, f] < first:
+                net.own[net.joined[r, f]] = _total(net.gain, net.joined[r, f])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _total(gain, r):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for f in range(FACES_EACH):
+        total += gain[r, f]
+    return total
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -237,7 +253,6 @@ def _join(net, bone, r, f, w, here):  # type: ignore[no-untyped-def]
         return
     gain = 1.0 / (net.state[PA_S, r] * here + net.state[PA_S, i] * there)
     _tie(net.joined, net.turn, net.half, net.gain, r, f, i, g, here, there, gain)
-    net.own[i] = net.gain[i].sum()
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
