@@ -9,7 +9,7 @@ from typing import Any
 
 from panda3d.core import InputDevice
 
-from game.scene.desk import Pad
+from game.scene.wishes import Pad
 
 MIDDLE = 0.12  # of a stick's way that is its middle; a project choice
 KEYS = {"lshoulder": "w", "face_a": "k", "face_b": "g", "face_x": "s", "face_y": "t"}

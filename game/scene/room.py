@@ -33,7 +33,7 @@ from game.records.session import Session, save_session
 from game.scene.body import Body
 from game.scene.camera import Camera, overview
 from game.scene.compute import Compute
-from game.scene.desk import KEYS, Inputs, Wish
+from game.scene.desk import KEYS
 from game.scene.gamepad import Gamepad, first_gamepad
 from game.scene.gantry import DETECTOR_AT, ONLOOKER, OVERVIEWER, Gantry
 from game.scene.hud import Hud, font
@@ -45,6 +45,7 @@ from game.scene.pick import skin_hit
 from game.scene.placement import camera_matrix, room_from_patient
 from game.scene.readings import readings
 from game.scene.sitting import Sitting, status
+from game.scene.wishes import Inputs, Wish
 from game.simulation.case import Case
 from game.simulation.clock import seconds
 from game.simulation.control import Mark

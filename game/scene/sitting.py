@@ -16,11 +16,12 @@ from game.patient.patient import Side
 from game.records.album import Album
 from game.records.session import Recorder, Session, header_for
 from game.scene.camera import Camera
-from game.scene.desk import Around, Desk, Inputs, Wish, flowing, read
+from game.scene.desk import flowing, read
 from game.scene.guide import Memory, hint
 from game.scene.layout import STAGE
 from game.scene.pacing import Pacer
 from game.scene.pick import skin_hit, skin_normal
+from game.scene.wishes import Around, Desk, Inputs, Wish
 from game.scene.words import aim_degrees, alarming, event_words
 from game.simulation import cement
 from game.simulation.case import Case

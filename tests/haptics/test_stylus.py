@@ -14,8 +14,8 @@ from blocks import block_case, block_patient
 from game.cli.devices import in_hand
 from game.errors import BadInput
 from game.records.replay import replay
-from game.scene.desk import Inputs, Wish
 from game.scene.sitting import Sitting
+from game.scene.wishes import Inputs, Wish
 from game.simulation.clock import TICK, servo_ticks
 from game.simulation.control import ServoReport
 from game.simulation.state import ServoView

@@ -16,9 +16,10 @@ from game.devices.tube import Field
 from game.fluoroscopy.display import MONITOR, oriented
 from game.scene import layout
 from game.scene.camera import Camera
-from game.scene.desk import KEYS, PICTURE_PIXELS, Around, Desk, Inputs, Wish, read
+from game.scene.desk import KEYS, PICTURE_PIXELS, read
 from game.scene.layout import LIVE, STAGE, Window
 from game.scene.switches import LEVELS
+from game.scene.wishes import Around, Desk, Inputs, Wish
 from game.simulation.control import (
     Collimate,
     Connect,

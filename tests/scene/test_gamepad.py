@@ -9,9 +9,10 @@ import pytest
 from panda3d.core import GamepadButton, InputDevice
 
 from blocks import block_case
-from game.scene.desk import LEAN_DEG_S, PUSH_CLICKS_S, Inputs, Pad, Wish, flowing
+from game.scene.desk import LEAN_DEG_S, PUSH_CLICKS_S, flowing
 from game.scene.gamepad import KEYS, Gamepad
 from game.scene.sitting import Sitting
+from game.scene.wishes import Inputs, Pad, Wish
 from haptics.servo import ROW, ROW_AXIAL, ROW_BROKEN, ROW_EVENTS, ROW_STAGE
 from haptics.virtual import SILENT, Touch, rumble_of, touch_of
 

@@ -18,10 +18,10 @@ from panda3d.core import loadPrcFileData
 from game.devices.carm import CArm, CArmPose
 from game.errors import BadInput
 from game.scene.compute import Compute
-from game.scene.desk import Inputs
 from game.scene.layout import STAGE, Window
 from game.scene.room import Kept, Room, open_window
 from game.scene.sitting import Sitting
+from game.scene.wishes import Inputs
 
 pytestmark = pytest.mark.xdist_group("scene")
 LOW_PRESET_TRIANGLES = 30_000  # DESIGN.md, budgets

@@ -13,9 +13,9 @@ from blocks import block_case
 from game.records.replay import replay
 from game.records.session import load_session, save_session
 from game.scene.compute import Compute
-from game.scene.desk import Inputs
 from game.scene.layout import STAGE
 from game.scene.sitting import Sitting, stage_place, status
+from game.scene.wishes import Inputs
 from game.simulation.cement import EMPTY, NO_CHANNELS, Injection, advance, product
 from game.simulation.events import Outcome, Refused, SkinEntered
 from game.simulation.step import begin

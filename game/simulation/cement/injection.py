@@ -23,9 +23,9 @@ from game.simulation.cement.network import (
     cleared,
     flood,
     load,
-    tidied,
     wire,
 )
+from game.simulation.cement.ordering import tidied
 from game.simulation.cement.pouring import pour
 from game.simulation.cement.rheology import INDEX, apparent_viscosity
 from game.simulation.cement.solving import SMALL, meet, shared, solve

@@ -18,8 +18,8 @@ from game.simulation.cement.network import (
     PA_S,
     ROOM,
     ROWS,
-    drop_faces,
 )
+from game.simulation.cement.ordering import drop_faces
 
 FINE, COARSE = 1.0e-4, 2.0e-3  # residual over source: pressure then errs by 1e-4 at most
 SMALL = 2000  # rows up to which the solve is fine
