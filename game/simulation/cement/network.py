@@ -50,10 +50,11 @@ class Network(NamedTuple):
     age, temperature, viscosity, potential in Pa s/mm3); its neighbours `joined`, by which face of
     theirs (`turn`), `half` and conductance `gain`, mm3/(Pa s); `own` and `diagonal`, the sums
     without and with the front; the `block` of voxels that it lies in (-1 in a vein); solver
-    vectors. `group` (cells and more,) is -1, for numbering blocks. By place of the front the same label
-    and state, and `inflow`. By face `ends` (row, place, face) and `path` (near half, far half,
-    far rest, least fill, 1 where it leads into marrow), conductance `face` and `flux`. `ledger`
-    is mL by (region, exit); `back` (1,) the marrow's pressure over the flow, Pa s/mm3."""
+    vectors. `group` (cells and more,) is -1, for numbering blocks. By place of the front the
+    same label and state, and `inflow`. By face `ends` (row, place, face) and `path` (near half,
+    far half, far rest, least fill, 1 where it leads into marrow), conductance `face` and
+    `flux`. `ledger` is mL by (region, exit); `back` (1,) the marrow's pressure over the flow,
+    Pa s/mm3."""
 
     slot: NDArray[np.int32]
     counts: NDArray[np.int64]
@@ -347,3 +348,32 @@ def touched(net, bone, r, q):  # type: ignore[no-untyped-def]
     track = v < size and bone.over[v] >= 0
     sheet = among(bone.sheet, v)
     return first_touch(region, PLACE_CODES[region], net.label[EXIT, r], vein, track, sheet)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def written(net, filled):  # type: ignore[no-untyped-def]
+    """What holds cement, rows first, then the first `filled` places of the front: voxels (k,),
+    exits (k,) and (5, k) mL, age, temperature, viscosity and potential."""
+    rows, held = net.counts[ROWS], 0
+    for r in range(rows):
+        held += net.state[ML, r] > 0.0
+    count = held + filled
+    voxels, exits = np.empty(count, np.int64), np.empty(count, np.uint8)
+    state = np.empty((5, count))
+    n = 0
+    for r in range(rows):
+        if net.state[ML, r] > 0.0:
+            voxels[n], exits[n] = net.label[VOXEL, r], net.label[EXIT, r]
+            n += 1
+    for q in range(filled):
+        voxels[n + q], exits[n + q] = net.front_label[q, VOXEL], net.front_label[q, EXIT]
+    for k in range(5):
+        column = ML if k == 0 else k + 1  # the room is not the cement's
+        n = 0
+        for r in range(rows):
+            if net.state[ML, r] > 0.0:
+                state[k, n] = net.state[column, r]
+                n += 1
+        for q in range(filled):
+            state[k, n + q] = net.front[q, column]
+    return voxels, exits, state
