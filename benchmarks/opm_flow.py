@@ -150,27 +150,19 @@ def theirs(case: Case, folder: Path) -> Outcome:
 
 
 def deck(case: Case) -> str:
-    """The case as an Eclipse deck in METRIC units: cement is the water phase, marrow the oil. The
-    block's outermost voxels are made vast, so that they stand at one pressure."""
-    shape = case.medium.grid.shape
-    size = case.medium.porosity.size
-    edge = np.zeros(shape, bool)
-    for axis in range(3):
-        for side in (0, -1):
-            np.moveaxis(edge, axis, 0)[side] = True
-    fields = {
-        "PORO": case.medium.porosity,
-        **{f"PERM{a}": case.medium.permeability[..., n] * 1.0e6 for n, a in enumerate("XYZ")},
-        "MULTPV": np.where(edge, VAST, 1.0),
-    }
-    boxes = "\n".join(f"{name}\n{_numbers(values)}/\n" for name, values in fields.items())
-    i, j, k = (n + 1 for n in case.mouth)
-    reports = ceil(case.seconds / REPORTS_S)
-    return f"""RUNSPEC
+    """The case as an Eclipse deck in METRIC units: cement is the water phase, marrow the oil."""
+    parts = (_runspec(case), _block_of(case), FLUIDS, _solution(case), _schedule(case))
+    return "\n".join(part.strip() for part in parts) + "\n"
+
+
+def _runspec(case: Case) -> str:
+    nx, ny, nz = case.medium.grid.shape
+    return f"""
+RUNSPEC
 TITLE
 Cement in a block of bone: mm as m, s as day
 DIMENS
-{shape[0]} {shape[1]} {shape[2]} /
+{nx} {ny} {nz} /
 OIL
 WATER
 METRIC
@@ -181,16 +173,32 @@ WELLDIMS
 UNIFOUT
 START
 1 JAN 2000 /
+"""
+
+
+def _block_of(case: Case) -> str:
+    """The grid and its bone. The block's outermost voxels are made vast, so that they stand at one
+    pressure."""
+    shape, size = case.medium.grid.shape, case.medium.porosity.size
+    edge = np.ones(shape, bool)
+    edge[1:-1, 1:-1, 1:-1] = False
+    fields = {
+        "PORO": case.medium.porosity,
+        **{f"PERM{a}": case.medium.permeability[..., n] * 1.0e6 for n, a in enumerate("XYZ")},
+        "MULTPV": np.where(edge, VAST, 1.0),
+    }
+    lengths = "\n".join(f"D{axis}\n{size}*{H} /" for axis in "XYZ")
+    boxes = "\n".join(f"{name}\n{_numbers(values)}/" for name, values in fields.items())
+    return f"""
 GRID
-DX
-{size}*{H} /
-DY
-{size}*{H} /
-DZ
-{size}*{H} /
+{lengths}
 TOPS
 {shape[0] * shape[1]}*1000 /
 {boxes}
+"""
+
+
+FLUIDS = f"""
 PROPS
 DENSITY
 1000 1000 1 /
@@ -204,11 +212,25 @@ ROCK
 SWOF
 0 0 1 0
 1 1 0 0 /
+"""
+
+
+def _solution(case: Case) -> str:
+    size = case.medium.porosity.size
+    return f"""
 SOLUTION
 PRESSURE
 {size}*100 /
 SWAT
 {size}*0 /
+"""
+
+
+def _schedule(case: Case) -> str:
+    """The cannula as a well at a constant rate, and the reports."""
+    i, j, k = (n + 1 for n in case.mouth)
+    reports = ceil(case.seconds / REPORTS_S)
+    return f"""
 SCHEDULE
 RPTRST
 BASIC=2 /

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import erf, exp, pi, sqrt
 
 import numpy as np
@@ -14,6 +15,7 @@ from game.simulation.cement.heat import (
     BONE_J,
     BONE_W,
     CEMENT_J,
+    WIDTH_S,
     Slab,
     duration_s,
     set_off,
@@ -76,6 +78,8 @@ def test_two_halves_that_conduct_differently_share_the_flux() -> None:
     assert warmed.last[8:].mean() > warmed.last[:4].mean()
 
 
+FIT_S = USUAL.age_at(USUAL.toothpaste_pa_s)  # the effective age at which it may be injected
+AHEAD = 1.0 - 1.0 / (1.0 + exp((USUAL.gel_age_s - FIT_S) / WIDTH_S))  # what is still to react then
 PORES = 0.85  # of vertebral bone, by volume: what cement fills of it
 
 
@@ -85,12 +89,12 @@ def sphere_mm(ml: float) -> float:
 
 
 def burning(ml: float, h: float = 2.25, size: int = 33) -> tuple[Slab, np.ndarray]:
-    """A sphere of bone full of cement, about to react."""
+    """A sphere of bone full of cement that is just fit to be injected."""
     share = PORES * ball(size, h, sphere_mm(ml))
     capacity = h**3 * (share * CEMENT_J + (1 - share) * BONE_J)
     conductivity = share * 0.2e-3 + (1 - share) * BONE_W
     heat = share * h**3 / 1000.0 * USUAL.heat_j_ml
-    age = np.where(share > 0, USUAL.gel_age_s - 150.0, 0.0)
+    age = np.where(share > 0, FIT_S, 0.0)
     return Slab(h, capacity, conductivity, heat, age), share
 
 
@@ -98,17 +102,41 @@ def test_energy_is_kept() -> None:
     slab, _ = burning(4.0)
     warmed = set_off(slab, USUAL.gel_age_s, duration_s(slab, USUAL.gel_age_s))
     stored = float((slab.capacity * (warmed.last - BODY_C)).sum())
-    assert warmed.released == pytest.approx(4.0 * USUAL.heat_j_ml, rel=0.01)
+    assert warmed.released == pytest.approx(4.0 * AHEAD * USUAL.heat_j_ml, rel=0.01)
     assert stored + warmed.through == pytest.approx(warmed.released, rel=1e-10)
 
 
 def test_no_cell_is_hotter_than_if_none_of_its_heat_went_away() -> None:
     slab, share = burning(6.0)
     warmed = set_off(slab, USUAL.gel_age_s, 400.0)
-    adiabatic = BODY_C + USUAL.heat_j_ml / (1000.0 * CEMENT_J)
+    adiabatic = BODY_C + AHEAD * USUAL.heat_j_ml / (1000.0 * CEMENT_J)
     assert BODY_C + 30.0 < warmed.peak.max() <= adiabatic + 1e-9
     assert warmed.peak.min() >= BODY_C - 1e-9
     assert warmed.peak[share > 0].max() == warmed.peak.max()
+
+
+def test_so_much_cement_that_no_heat_leaves_it_warms_by_its_heat_over_its_capacity() -> None:
+    """In the middle of 3 m of it: 155 J/mL over 1.7 J/(mL K) are 91 K, of which what has reacted in
+    the room is gone."""
+    shape = (3, 3, 3)
+    h = 1000.0
+    slab = Slab(
+        h, np.full(shape, CEMENT_J * h**3), np.full(shape, 0.2e-3),
+        np.full(shape, h**3 / 1000.0 * USUAL.heat_j_ml), np.full(shape, FIT_S),
+    )  # fmt: skip
+    warmed = set_off(slab, USUAL.gel_age_s, duration_s(slab, USUAL.gel_age_s))
+    rise = AHEAD * USUAL.heat_j_ml / (1000.0 * CEMENT_J)
+    assert warmed.peak[1, 1, 1] - BODY_C == pytest.approx(rise, rel=0.005)
+    assert 0.85 < AHEAD < 1.0
+
+
+def test_cement_that_set_long_ago_gives_off_what_it_did_when_it_was_put_in() -> None:
+    """How old cement is when the case ends must not matter to how hot it got."""
+    early = filled(28, 8)
+    late = replace(early, age_s=early.age_s + 900.0)
+    assert setting_celsius(medium(), early, USUAL) == pytest.approx(
+        setting_celsius(medium(), late, USUAL)
+    )
 
 
 @pytest.mark.parametrize("ml", [6.0, 10.0])

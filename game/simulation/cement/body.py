@@ -15,6 +15,9 @@ from game.simulation.cement.exits import Exit
 from game.simulation.cement.rheology import BODY_C, Product
 
 LEDGER = max(Region) + 1, max(Exit) + 1
+BLANK = MappingProxyType(
+    {"age_s": 0.0, "celsius": BODY_C, "exit": int(Exit.NONE), "pa_s": 0.0, "potential": 0.0}
+)  # what arrays left empty read as
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,18 +56,13 @@ class Cement:
 
     def __post_init__(self) -> None:
         rows = len(self.voxels)
-        blank = {
-            "age_s": np.zeros(rows),
-            "celsius": np.full(rows, BODY_C),
-            "exit": np.full(rows, Exit.NONE, np.uint8),
-            "pa_s": np.zeros(rows),
-            "potential": np.zeros(rows),
-        }
-        for name, values in blank.items():
-            if len(getattr(self, name)) == 0:
-                object.__setattr__(self, name, values)
-            elif len(getattr(self, name)) != rows:
-                raise ValueError(f"cement has {rows} voxels and {len(getattr(self, name))} {name}")
+        for name, value in BLANK.items():
+            held = len(getattr(self, name))
+            if held == 0 and rows > 0:
+                dtype = np.uint8 if name == "exit" else np.float64
+                object.__setattr__(self, name, np.full(rows, value, dtype))
+            elif held != rows:
+                raise ValueError(f"cement has {rows} voxels and {held} {name}")
 
     @property
     def mpa(self) -> NDArray[np.float64]:

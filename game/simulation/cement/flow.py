@@ -33,17 +33,11 @@ from game.simulation.cement.channels import Channels
 from game.simulation.cement.injection import REFRESH_S, inject, ready, rebuilt, settled
 from game.simulation.cement.medium import Medium
 from game.simulation.cement.network import (
-    AGE,
-    CELSIUS,
-    EXIT,
-    ML,
-    PA_S,
-    POTENTIAL,
     PROMOTIONS,
     ROWS,
-    VOXEL,
     Network,
     network,
+    written,
 )
 from game.simulation.cement.rheology import rate
 from game.simulation.cement.solving import SMALL
@@ -211,19 +205,10 @@ def _enter(net: Network, medium: Medium, cement: Cement) -> None:
 
 def _body(net: Network, filled: int, cement: Cement, injection: Injection, poured: float) -> Cement:
     """The cement that the network holds."""
-    rows = int(net.counts[ROWS])
-    held = int(np.count_nonzero(net.state[ML, :rows] > 0))
-    label = [np.concatenate([net.label[n, :rows], net.front_label[:filled, n]]) for n in (0, 1)]
-    state = [
-        np.concatenate([net.state[n, :rows], net.front[:filled, n]])
-        for n in (ML, AGE, CELSIUS, PA_S, POTENTIAL)
-    ]
-    if held < rows:
-        some = state[0] > 0
-        label, state = [part[some] for part in label], [part[some] for part in state]
+    voxels, exits, state = written(net, filled)
     sums = net.ledger.sum(axis=1)
     return Cement(
-        voxels=label[VOXEL],
+        voxels=voxels,
         ml=state[0],
         delivered_ml=cement.delivered_ml + poured,
         refused_ml=injection.ml - poured,
@@ -232,7 +217,7 @@ def _body(net: Network, filled: int, cement: Cement, injection: Injection, poure
         ),
         age_s=state[1],
         celsius=state[2],
-        exit=label[EXIT].astype(np.uint8),
+        exit=exits,
         pa_s=state[3],
         potential=state[4],
         ledger_ml=net.ledger.copy(),

@@ -28,13 +28,13 @@ from game.simulation.cement.rheology import BODY_C, Product, rate
 
 CEMENT_W, CEMENT_J = 0.2e-3, 1.7e-3  # W/(mm K), J/(mm3 K): acrylic, textbook values
 BONE_W, BONE_J = 0.35e-3, 2.3e-3  # wet cancellous bone and marrow: textbook values
-WIDTH_S = (
-    25.0  # of the logistic, s at 25 C: most of the heat comes within two minutes there; a choice
-)
+WIDTH_S = 200.0  # of the logistic, s at 25 C: so wide that 6 mm of cement get about 50 C less hot
+# between PTFE than in foam, as was measured (Li 2004, PubMed 15338595, abstract;
+# game.training.mould works it out); fitted to that one number
 COARSE = 3  # voxels along a cell of the grid: a project choice
 MARGIN_MM = 24.0  # from cement to the edge: a project choice
 AFTER_S = 300.0  # followed so long after the last has set: 12 mm take 160 s (r^2 / 6 alpha)
-EARLY = 6.0  # widths before the gel age at which next to nothing (0.2 %) has reacted
+LATE = 6.0  # widths after the gel age at which next to nothing (0.2 %) is left to react
 SPENT = 40.0  # widths after the gel age at which nothing (1e-17) is left to react
 FINE = 0.1  # of a width that a cell may age in one go
 OFTEN = 4.0  # steps in the longest stable one; between them each cell reacts by itself
@@ -67,7 +67,8 @@ def setting_celsius(medium: Medium, cement: Cement, product: Product) -> Mapping
     """The highest temperature, C, while `cement` sets: in the "cement", in the "canal" and in each
     foramen ("foramen_s1_left"), as far as they lie on the grid; empty without cement.
 
-    All of it counts as in place since before the first of it reacted. Takes about half a second."""
+    All of it counts as in place since the oldest of it was fit to be injected. Takes about half a
+    second."""
     inside = cement.voxels < medium.porosity.size
     if not inside.any():
         return MappingProxyType({})
@@ -89,7 +90,7 @@ def setting_celsius(medium: Medium, cement: Cement, product: Product) -> Mapping
 def duration_s(slab: Slab, gel_age_s: float) -> float:
     """How long the youngest cement takes to set in the body, and a while more, s."""
     youngest = float(slab.age_s[slab.heat > 0].min())
-    return max(0.0, gel_age_s + EARLY * WIDTH_S - youngest) / rate(BODY_C) + AFTER_S
+    return max(0.0, gel_age_s + LATE * WIDTH_S - youngest) / rate(BODY_C) + AFTER_S
 
 
 def set_off(
@@ -131,11 +132,12 @@ def _mean(
 
 
 def _slab(medium: Medium, held: FloatArray, age: FloatArray, product: Product) -> Slab:
-    """Cement `held` (mL) in cells of bone; ages wound back to before the first of it reacted."""
+    """Cement `held` (mL) in cells of bone; ages wound back until none is older than when it may
+    first be injected: what reacted before gave its heat off in the room."""
     h = COARSE * medium.grid.spacing
     share = np.minimum(1.0, 1000.0 * held / h**3)
     filled = held > 0
-    early = product.gel_age_s - EARLY * WIDTH_S
+    early = product.age_at(product.toothpaste_pa_s)
     back = max(0.0, float(age[filled].max()) - early)
     return Slab(
         h=h,

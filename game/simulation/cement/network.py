@@ -36,6 +36,7 @@ from game.simulation.cement.rheology import apparent_viscosity
 FULL = 1.0 - 1.0e-9  # fill at which a cell conducts: rounding apart, all of it
 PROMOTIONS = 4096  # rows that one call may add; bounds its time under absurd requests
 FACES_EACH = 7  # six and a vein's, or a vein node's own
+BLOCK = 10  # voxels along a block, whose potentials are lifted as one: a project choice
 MARROW = int(Region.MARROW)
 ROWS, FRONT, FACES = 0, 1, 2  # what the counters count
 VOXEL, EXIT, REGION, LIVE = 0, 1, 2, 3  # whole-number columns of rows and front
@@ -48,10 +49,12 @@ class Network(NamedTuple):
     By row: `label` (voxel, exit, region, whether joined to the mouth) and `state` (mL, room in mL,
     age, temperature, viscosity, potential in Pa s/mm3); its neighbours `joined`, by which face of
     theirs (`turn`), `half` and conductance `gain`, mm3/(Pa s); `own` and `diagonal`, the sums
-    without and with the front; solver vectors. By place of the front the same label and state, and
-    `inflow`. By face `ends` (row, place, face) and `path` (near half, far half, far rest, least
-    fill, 1 where it leads into marrow), conductance `face` and `flux`. `ledger` is mL by (region,
-    exit); `back` (1,) the marrow's pressure over the flow, Pa s/mm3."""
+    without and with the front; the `block` of voxels that it lies in (-1 in a vein); solver
+    vectors. `group` (cells and more,) is -1, for numbering blocks. By place of the front the
+    same label and state, and `inflow`. By face `ends` (row, place, face) and `path` (near half,
+    far half, far rest, least fill, 1 where it leads into marrow), conductance `face` and
+    `flux`. `ledger` is mL by (region, exit); `back` (1,) the marrow's pressure over the flow,
+    Pa s/mm3."""
 
     slot: NDArray[np.int32]
     counts: NDArray[np.int64]
@@ -70,6 +73,8 @@ class Network(NamedTuple):
     extra: NDArray[np.float64]
     speed: NDArray[np.float64]
     queue: NDArray[np.int64]
+    block: NDArray[np.int64]
+    group: NDArray[np.int32]
     front_label: NDArray[np.int64]
     front: NDArray[np.float64]
     inflow: NDArray[np.float64]
@@ -102,6 +107,8 @@ def network(cells: int, rows: int) -> Network:
         extra=np.empty(rows),
         speed=np.empty((rows, 3)),
         queue=np.empty(rows, np.int64),
+        block=np.empty(rows, np.int64),
+        group=np.full(cells + 8, -1, np.int32),
         front_label=np.empty((faces, 4), np.int64),
         front=np.empty((faces, 6)),
         inflow=np.empty(faces),
@@ -190,6 +197,7 @@ def wire(net, bone, first, last):  # type: ignore[no-untyped-def]
     size, shape, h = len(over), bone.shape, bone.h
     for r in range(first, last):
         v = label[VOXEL, r]
+        net.block[r] = _block(v, shape, label[REGION, r]) if v < size else -1
         if v >= size or among(bone.roots, v):
             for f in range(FACES_EACH):
                 w = beyond(bone, v, f)
@@ -218,6 +226,16 @@ def wire(net, bone, first, last):  # type: ignore[no-untyped-def]
             if gain > 0.0 or (here < np.inf and there < np.inf):
                 _tie(net.joined, net.turn, net.half, net.gain, r, f, i, f ^ 1, here, there, gain)
     _summed(net, first, last)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _block(v, shape, region):  # type: ignore[no-untyped-def]
+    """The number of the block of voxels that voxel v lies in; what lies outside bone is a block of
+    its own, for there the pressure is another."""
+    x, y, z = v // (shape[1] * shape[2]), v // shape[2] % shape[1], v % shape[2]
+    across, along = (shape[1] - 1) // BLOCK + 1, (shape[2] - 1) // BLOCK + 1
+    block = (x // BLOCK * across + y // BLOCK) * along + z // BLOCK
+    return 2 * block + (region != MARROW)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -330,3 +348,32 @@ def touched(net, bone, r, q):  # type: ignore[no-untyped-def]
     track = v < size and bone.over[v] >= 0
     sheet = among(bone.sheet, v)
     return first_touch(region, PLACE_CODES[region], net.label[EXIT, r], vein, track, sheet)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def written(net, filled):  # type: ignore[no-untyped-def]
+    """What holds cement, rows first, then the first `filled` places of the front: voxels (k,),
+    exits (k,) and (5, k) mL, age, temperature, viscosity and potential."""
+    rows, held = net.counts[ROWS], 0
+    for r in range(rows):
+        held += net.state[ML, r] > 0.0
+    count = held + filled
+    voxels, exits = np.empty(count, np.int64), np.empty(count, np.uint8)
+    state = np.empty((5, count))
+    n = 0
+    for r in range(rows):
+        if net.state[ML, r] > 0.0:
+            voxels[n], exits[n] = net.label[VOXEL, r], net.label[EXIT, r]
+            n += 1
+    for q in range(filled):
+        voxels[n + q], exits[n + q] = net.front_label[q, VOXEL], net.front_label[q, EXIT]
+    for k in range(5):
+        column = ML if k == 0 else k + 1  # the room is not the cement's
+        n = 0
+        for r in range(rows):
+            if net.state[ML, r] > 0.0:
+                state[k, n] = net.state[column, r]
+                n += 1
+        for q in range(filled):
+            state[k, n + q] = net.front[q, column]
+    return voxels, exits, state

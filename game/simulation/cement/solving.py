@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from game.simulation.cement.levelling import levelled
 from game.simulation.cement.network import (
     FACES,
     FACES_EACH,
@@ -75,10 +76,10 @@ def shared(net, mouth, share):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def solve(net, mouth, share):  # type: ignore[no-untyped-def]
-    """Potentials for a unit source, from the last ones, shifted so that the front passes 1.
+    """Potentials for a unit source, from the last ones, levelled so that the front passes 1.
     Returns the potential at the mouth and the iterations it took."""
     rows, x, res, d = net.counts[ROWS], net.x, net.residual, net.search
-    _shift(net)
+    levelled(net, mouth, share)
     _apply(net, x, net.image)
     rho, norm, goal = 0.0, 0.0, 0.0
     tolerance = FINE if rows <= SMALL else COARSE
@@ -111,32 +112,19 @@ def solve(net, mouth, share):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _iterate(net, rho):  # type: ignore[no-untyped-def]
-    rows, x, res, d = net.counts[ROWS], net.x, net.residual, net.search
+    rows, x, res, d, eased = net.counts[ROWS], net.x, net.residual, net.search, net.extra
     step = rho / _apply(net, d, net.image)
     norm, fresh = 0.0, 0.0
     for r in range(rows):
         x[r] += step * d[r]
         res[r] -= step * net.image[r]
         norm += res[r] * res[r]
-        fresh += res[r] * res[r] / net.diagonal[r]
+        eased[r] = res[r] / net.diagonal[r]
+        fresh += res[r] * eased[r]
+    turn = fresh / rho
     for r in range(rows):
-        d[r] = res[r] / net.diagonal[r] + fresh / rho * d[r]
+        d[r] = eased[r] + turn * d[r]
     return norm, fresh
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _shift(net):  # type: ignore[no-untyped-def]
-    """Add one constant to all live potentials, so that the fluxes through the front add up to 1."""
-    through, total = 0.0, 0.0
-    for n in range(net.counts[FACES]):
-        r = net.ends[n, 0]
-        if net.label[LIVE, r]:
-            through += net.face[n] * ahead(net, n)
-            total += net.face[n]
-    by = (1.0 - through) / total
-    for r in range(net.counts[ROWS]):
-        if net.label[LIVE, r]:
-            net.x[r] += by
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
