@@ -140,6 +140,15 @@ def test_collimation_shuts_the_beam_out_and_takes_scatter_away() -> None:
     assert pulses[1][middle, middle].mean() < 0.97 * pulses[0][middle, middle].mean()
 
 
+@pytest.mark.parametrize("size", [64, 65, 200, 511, 512])
+def test_the_open_window_is_the_middle_and_all_of_an_open_field(size: int) -> None:
+    assert lit(size, 1.0) == slice(0, size)
+    for collimation in (0.1, 0.3, 0.5, 0.75):
+        window = lit(size, collimation)
+        assert window.start == size - window.stop
+        assert window.stop - window.start == pytest.approx(collimation * size, abs=2.0)
+
+
 @pytest.mark.parametrize("frames", [0, 17])
 def test_frames_out_of_range_name_the_range(frames: int) -> None:
     with pytest.raises(ValueError, match="1 to 16"):

@@ -34,7 +34,7 @@ def grams(size: int) -> AreaDensities:
     return AreaDensities(values)
 
 
-@pytest.mark.parametrize("size", [512, 200, 40])
+@pytest.mark.parametrize("size", [512, 200, 65])
 @pytest.mark.parametrize(
     ("beam", "panel", "look"),
     [
