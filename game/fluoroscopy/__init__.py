@@ -10,6 +10,7 @@ spectrum     polychromatic attenuation
 field        heel, inverse square, collimation
 scatter      scattered radiation by thickness, field, gap, kV and grid
 detector     grid, blur, noise of the pulse
+rows         the rows of a picture, shared out over the cores
 blur         the Gaussians of detector and display
 display      logarithm, window and level, orientation, side markers
 render       all of it in order

@@ -16,6 +16,10 @@ class AreaDensities:
 
     values: NDArray[np.float32]
 
+    def copied(self) -> AreaDensities:
+        """One to lay things over."""
+        return AreaDensities(self.values.copy())
+
     @property
     def bone(self) -> NDArray[np.float32]:
         return self.values[Material.BONE]

@@ -12,7 +12,9 @@ from math import ceil
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter1d
+
+from game.fluoroscopy.rows import over_rows
 
 FINEST = 5.0  # a reduced picture's sigma is not below this many of its pixels; project choice
 SIGMA = 1.0 / 2.3548  # of a Gaussian of full width at half maximum 1
@@ -20,17 +22,31 @@ SIGMA = 1.0 / 2.3548  # of a Gaussian of full width at half maximum 1
 
 def blurred(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     """A picture (h, w) convolved with a sampled Gaussian of `sigma` pixels, cut at 4 sigma."""
+    half, out = taps(sigma), np.empty_like(picture, np.float32)
+    whole = np.ascontiguousarray(picture, np.float32)
+    over_rows(lambda begin, end: blur_rows(whole, half, begin, end, out), len(out))
+    return out
+
+
+def taps(sigma: float) -> NDArray[np.float32]:
+    """The middle and one half of a sampled Gaussian of `sigma` pixels, cut at 4 sigma; with the
+    other half they sum to 1."""
     places = np.arange(ceil(4.0 * sigma) + 1)
     half = np.exp(-0.5 * (places / sigma) ** 2) if sigma > 0.0 else np.array([1.0])
     half /= 2.0 * half.sum() - half[0]
-    out = np.empty_like(picture, np.float32)
-    _separable(np.ascontiguousarray(picture, np.float32), half.astype(np.float32), out)
-    return out
+    return np.asarray(half, np.float32)
 
 
 def spread(small: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     """A reduced picture convolved with a wide Gaussian of `sigma` of its own pixels."""
-    return np.asarray(gaussian_filter(small, sigma, mode="nearest"), np.float32)
+    columns, out = np.empty_like(small, np.float32), np.empty_like(small, np.float32)
+    over_rows(lambda a, b: _wide(small[:, a:b], sigma, 0, columns[:, a:b]), small.shape[1])
+    over_rows(lambda a, b: _wide(columns[a:b], sigma, 1, out[a:b]), small.shape[0])
+    return out
+
+
+def _wide(small: NDArray[np.float32], sigma: float, axis: int, out: NDArray[np.float32]) -> None:
+    gaussian_filter1d(small, sigma, axis, output=out, mode="nearest")
 
 
 def step_for(size: int, sigma: float) -> int:
@@ -46,7 +62,8 @@ def reduced(picture: NDArray[np.float32], step: int) -> NDArray[np.float32]:
     """The means of step x step blocks of a picture (h, w) whose sides `step` divides."""
     height, width = picture.shape
     out = np.zeros((height // step, width // step), np.float32)
-    _reduce(np.ascontiguousarray(picture, np.float32), step, out)
+    whole = np.ascontiguousarray(picture, np.float32)
+    over_rows(lambda begin, end: _reduce(whole, step, begin, end, out), len(out))
     return out
 
 
@@ -54,16 +71,18 @@ def enlarged(small: NDArray[np.float32], step: int) -> NDArray[np.float32]:
     """A reduced picture drawn out again, linearly between the middles of its blocks."""
     height, width = small.shape
     out = np.empty((height * step, width * step), np.float32)
-    _enlarge(np.ascontiguousarray(small, np.float32), step, out)
+    whole = np.ascontiguousarray(small, np.float32)
+    over_rows(lambda begin, end: enlarge_rows(whole, step, begin, end, out), len(out))
     return out
 
 
 @njit(nogil=True, cache=True, fastmath={"contract"})
-def _separable(picture, half, out):  # type: ignore[no-untyped-def]
+def blur_rows(picture, half, begin, end, out):  # type: ignore[no-untyped-def]
+    """Rows `begin` to `end` of `blurred`; `half` are its `taps`."""
     height, width = picture.shape
     reach = len(half) - 1
     line = np.empty(width + 2 * reach, np.float32)
-    for row in range(height):
+    for row in range(begin, end):
         middle = line[reach : reach + width]
         for column in range(width):
             middle[column] = half[0] * picture[row, column]
@@ -84,9 +103,9 @@ def _separable(picture, half, out):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _reduce(picture, step, out):  # type: ignore[no-untyped-def]
+def _reduce(picture, step, begin, end, out):  # type: ignore[no-untyped-def]
     share = np.float32(1.0 / (step * step))
-    for row in range(out.shape[0] * step):
+    for row in range(begin * step, end * step):
         for column in range(out.shape[1]):
             total = np.float32(0)
             for k in range(step):
@@ -95,10 +114,11 @@ def _reduce(picture, step, out):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _enlarge(small, step, out):  # type: ignore[no-untyped-def]
+def enlarge_rows(small, step, begin, end, out):  # type: ignore[no-untyped-def]
+    """Rows `begin` to `end` of `enlarged`."""
     rows, columns = small.shape
     line = np.empty(columns, np.float32)
-    for row in range(rows * step):
+    for row in range(begin, end):
         place = min(max((row + 0.5) / step - 0.5, 0.0), rows - 1.0)
         top = min(int(place), max(rows - 2, 0))
         weight = np.float32(place - top)

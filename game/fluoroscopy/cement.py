@@ -64,19 +64,17 @@ def cement_path(
     return _in_mm(steps)
 
 
-def fill(areas: AreaDensities, path: NDArray[np.float32]) -> AreaDensities:
-    """`areas` with a `path` (h, w) of cement, mm, in place of as much soft tissue (marrow), as far
-    as there is any."""
-    values = areas.values.copy()
-    filled = np.flatnonzero(path.any(axis=1))
+def fill(areas: AreaDensities, path: NDArray[np.float32]) -> None:
+    """Lays over `areas` a `path` (h, w) of cement, mm, in place of as much soft tissue (marrow), as
+    far as there is any."""
+    values, filled = areas.values, np.flatnonzero(path.any(axis=1))
     if len(filled) == 0:
-        return AreaDensities(values)
+        return
     rows = slice(filled[0], filled[-1] + 1)
     centimetres = path[rows] / np.float32(10.0)
     soft = values[Material.SOFT, rows]
     soft -= np.minimum(soft, centimetres * np.float32(DENSITIES[Material.SOFT]))
     values[Material.CEMENT, rows] += centimetres * np.float32(DENSITIES[Material.CEMENT])
-    return AreaDensities(values)
 
 
 def _lay(

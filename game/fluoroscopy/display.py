@@ -7,14 +7,17 @@ as the technique's own papers print it; `invert` gives the radiograph's white bo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from game.fluoroscopy.blur import blurred, enlarged, reduced, spread, step_for
+from game.fluoroscopy.blur import blur_rows, enlarged, reduced, spread, step_for, taps
 from game.fluoroscopy.detector import ELECTRONIC_KEV_MM
 from game.fluoroscopy.field import lit
+from game.fluoroscopy.rows import over_rows
 from game.geometry.carm import Projection
 from game.geometry.grid import FloatArray
 
@@ -26,6 +29,9 @@ NEAR = 1.8  # the automatic level looks at what is no thinner than this below th
 PANEL_KEV = ELECTRONIC_KEV_MM**2 / 60.0  # keV/mm2 where the panel's grain is as that of 60 keV
 DARKEST = 0.02  # of the median signal: what is behind more is black anyway; project choice
 KNEE = 0.75  # of the window's half, up to which its greys are straight; project choice
+_KNEE, _REST = np.float32(KNEE), np.float32(1.0 - KNEE)
+_NONE, _ONE, _HALF_WHITE = np.float32(0.0), np.float32(1.0), np.float32(127.5)
+_LEAST = np.float32(1e-12)  # so that nothing fine is a share of 0, not of nothing
 OVER, ABOUT_PX = 2.5, 2.0  # how much of g^2 is taken away; sigma of E, pixels; project choices
 
 Sampled = tuple[slice, slice]
@@ -79,40 +85,42 @@ def shown(
     Levels are read off about every hundredth of the picture's side. The picture is not yet flipped
     or turned."""
     size = len(signal)
-    middle = _middle(size, collimation)
+    middle, window = _middle(size, collimation), lit(size, collimation)
     floor = max(full * 1e-6, float(np.median(signal[middle])) * DARKEST)
-    lowest = np.maximum(signal, np.float32(floor))
-    density = -np.log(lowest / np.float32(full))
-    thinnest = np.median(density[middle]) - display.latitude
-    density = np.maximum(density, np.float32(thinnest))
-    window = lit(size, collimation)
+    density, lowest = _logarithm(signal, full, floor)
+    thinnest = np.float32(np.median(density[middle]) - display.latitude)
+    np.maximum(density, thinnest, out=density)
     if collimation < 1.0:
         density = _continued(density, window)
-    offset, thick = _bent(density, middle, pixel_mm, display)
-    density += offset
-    low, high = _window(density[middle][thick], display)
-    grey = _enhanced(density, lowest, middle, pixel_mm, display)
-    grey = _toned((grey - np.float32(0.5 * (low + high))) * np.float32(2.0 / (high - low)))
-    if not display.invert:
-        grey = -grey
-    out = np.zeros(grey.shape, np.uint8)
-    out[window, window] = np.rint((grey[window, window] + np.float32(1.0)) * np.float32(127.5))
-    return out
+    thick = _bend(density, middle, pixel_mm, display)
+    levels = _window(density[middle][thick], display)
+    grey = _enhanced(density, lowest, middle, pixel_mm, display, levels)
+    for closed in (slice(0, window.start), slice(window.stop, None)):
+        grey[closed] = grey[:, closed] = 0
+    return grey
 
 
-def _toned(grey: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A picture whose window is -1 to 1: straight up to `KNEE`, from there bent to stay in it."""
-    knee, rest = np.float32(KNEE), np.float32(1.0 - KNEE)
-    inside = np.clip(grey, -knee, knee)
-    beyond = (grey - inside) / rest
-    return np.asarray(inside + rest * beyond / (np.float32(1.0) + np.abs(beyond)), np.float32)
+def _logarithm(
+    signal: NDArray[np.float32], full: float, floor: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """-log(signal / full) of a signal held above `floor`, and that signal."""
+    density, lowest = np.empty_like(signal), np.empty_like(signal)
+
+    def rows(begin: int, end: int) -> None:
+        band = density[begin:end]
+        held = np.maximum(signal[begin:end], np.float32(floor), out=lowest[begin:end])
+        np.log(np.divide(held, np.float32(full), out=band), out=band)
+        np.negative(band, out=band)
+
+    over_rows(rows, len(signal))
+    return density, lowest
 
 
-def _bent(
+def _bend(
     density: NDArray[np.float32], middle: Sampled, pixel_mm: float, display: Display
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """What to add so that the broad part of a picture is bent to `display.span` about 0; and where
-    in its middle it is not nearly burnt out."""
+) -> NDArray[np.bool_]:
+    """Bends the broad part of a picture to `display.span` about 0, and tells where in its middle
+    it is not nearly burnt out."""
     sigma = display.equalise_mm / pixel_mm
     step = step_for(len(density), sigma)
     broad = spread(reduced(density, step), sigma / step)
@@ -120,8 +128,10 @@ def _bent(
     median = np.median(sampled)
     slope = (1.0 - display.equalise) / display.span
     bent = display.span * np.tanh(slope * (broad - median)) - (broad - median)
-    offset = enlarged(bent.astype(np.float32), step) - np.float32(median)
-    return offset, sampled > median - NEAR
+    offset = enlarged(bent.astype(np.float32), step)
+    offset -= np.float32(median)
+    density += offset
+    return np.asarray(sampled > median - NEAR)
 
 
 def _enhanced(
@@ -130,24 +140,68 @@ def _enhanced(
     middle: Sampled,
     pixel_mm: float,
     display: Display,
-) -> NDArray[np.float32]:
-    """Edges enhanced, grain quenched: what is fine has a share of its variance about a place from
-    the picture itself, 1 - c g^2 / E (Lee, IEEE Trans. PAMI 2 (1980) 165), and is made stronger by
-    `sharpen` as far as that share goes.
+    levels: tuple[float, float],
+) -> NDArray[np.uint8]:
+    """Greys between two `levels`, edges enhanced, grain quenched: what is fine has a share of its
+    variance about a place from the picture itself, 1 - c g^2 / E (Lee, IEEE Trans. PAMI 2 (1980)
+    165), and is made stronger by `sharpen` as far as that share goes.
 
     E is the mean square of the fine part over some pixels, g^2 the grain's. The grain of quanta in
     a logarithm is as the inverse of the signal s, the panel's own as its square: together as
     (1 + e / s) / s. How strong it is is read off the middle of the field."""
-    fine = density - blurred(density, display.sharpen_mm / pixel_mm)
-    smooth = blurred(signal, ABOUT_PX)
-    shape = (np.float32(1.0) + np.float32(PANEL_KEV) / smooth) / smooth
-    usual = float(np.median(fine[middle] ** 2 / shape[middle]))  # of grain alone the same, about
-    noise = np.float32(OVER * 1.4826**2 * usual) * shape
-    energy = blurred(fine * fine, ABOUT_PX) + np.float32(1e-12)
-    share = np.maximum(np.float32(1.0) - noise / energy, np.float32(0.0))
-    left = np.float32(display.grain)
-    strength = left + share * np.float32(1.0 + display.sharpen - display.grain)
-    return np.asarray(density + fine * (strength - np.float32(1.0)), np.float32)
+    fine, shape = _fine(density, signal, display.sharpen_mm / pixel_mm)
+    squared = fine * fine
+    usual = float(np.median(squared[middle] / shape[middle]))  # of grain alone the same, about
+    grain = OVER * 1.4826**2 * usual
+    gained = 1.0 + display.sharpen - display.grain
+    low, high = levels
+    scale, sign = 2.0 / (high - low), 1.0 if display.invert else -1.0
+    parts = grain, display.grain, gained, 0.5 * (low + high), scale, sign
+    how, about = tuple(np.float32(part) for part in parts), taps(ABOUT_PX)
+    energy, out = np.empty_like(fine), np.empty(density.shape, np.uint8)
+
+    def rows(begin: int, end: int) -> None:
+        band = slice(begin, end)
+        blur_rows(squared, about, begin, end, energy)
+        _greys(density[band], fine[band], shape[band], energy[band], how, out[band])
+
+    over_rows(rows, len(out))
+    return out
+
+
+def _fine(
+    density: NDArray[np.float32], signal: NDArray[np.float32], sigma: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What is finer than `sigma` pixels in a picture, and how the grain's variance goes there."""
+    short, about = taps(sigma), taps(ABOUT_PX)
+    fine, shape = np.empty_like(density), np.empty_like(density)
+
+    def rows(begin: int, end: int) -> None:
+        band, one = slice(begin, end), np.float32(1.0)
+        blur_rows(density, short, begin, end, fine)
+        np.subtract(density[band], fine[band], out=fine[band])
+        blur_rows(signal, about, begin, end, shape)
+        np.divide(one + np.float32(PANEL_KEV) / shape[band], shape[band], out=shape[band])
+
+    over_rows(rows, len(density))
+    return fine, shape
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _greys(density, fine, shape, energy, how, out):  # type: ignore[no-untyped-def]
+    """Strengthens what is fine, sets the window to -1 to 1, straight up to `KNEE` and from there
+    bent to stay in it, and makes greys of it."""
+    grain, left, gained, centre, scale, sign = how
+    for row in range(out.shape[0]):
+        for n in range(out.shape[1]):
+            share = max(_ONE - grain * shape[row, n] / (energy[row, n] + _LEAST), _NONE)
+            strength = left + share * gained
+            grey = density[row, n] + fine[row, n] * (strength - _ONE)
+            grey = (grey - centre) * scale
+            inside = min(max(grey, -_KNEE), _KNEE)
+            beyond = (grey - inside) / _REST
+            grey = sign * (inside + _REST * beyond / (_ONE + abs(beyond)))
+            out[row, n] = np.uint8(np.rint((grey + _ONE) * _HALF_WHITE))
 
 
 def _window(density: NDArray[np.float32], display: Display) -> tuple[float, float]:
@@ -204,12 +258,24 @@ def towards(direction: FloatArray, axes: FloatArray) -> str:
 
 def marked(pixels: NDArray[np.uint8], letters: tuple[str, str]) -> NDArray[np.uint8]:
     """A copy of a picture (h, w) with a letter in each upper corner, black on a white tile."""
-    image = Image.fromarray(pixels)
-    draw = ImageDraw.Draw(image)
     size = max(12, len(pixels) // 20)
-    font = ImageFont.load_default(size)
-    for letter, x in zip(letters, (size, pixels.shape[1] - size), strict=True):
-        half = 0.65 * size
-        draw.rectangle((x - half, size - half, x + half, size + half), fill=255, outline=0)
-        draw.text((x, size), letter, fill=0, font=font, anchor="mm")
-    return np.asarray(image)
+    out = pixels.copy()
+    for letter, left in zip(letters, (0, pixels.shape[1] - 2 * size), strict=True):
+        tile, (x, y) = _tile(letter, size)
+        out[y : y + len(tile), left + x : left + x + tile.shape[1]] = tile
+    return out
+
+
+@lru_cache(maxsize=32)
+def _tile(letter: str, size: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """A tile with its letter, read-only, and how far right and down it lies in its corner of a
+    picture."""
+    image, half = Image.new("L", (2 * size, 2 * size)), 0.65 * size
+    draw, box = ImageDraw.Draw(image), (size - half, size - half, size + half, size + half)
+    draw.rectangle(box, fill=255)
+    x, y, right, bottom = image.getbbox() or (0, 0, 0, 0)
+    draw.rectangle(box, fill=255, outline=0)
+    draw.text((size, size), letter, fill=0, font=ImageFont.load_default(size), anchor="mm")
+    tile = np.array(image)[y:bottom, x:right]
+    tile.flags.writeable = False
+    return tile, (x, y)

@@ -41,6 +41,6 @@ def open_field(size: int, pixel_mm: float) -> NDArray[np.float32]:
 
 def lit(size: int, collimation: float) -> slice:
     """The rows (and columns) of a picture that a collimator open for this share of its side lets
-    the beam fall on; one row at least."""
-    half = max(round(collimation * size / 2.0), 1)
-    return slice(size // 2 - half, size // 2 + half)
+    the beam fall on; as many are shut out at either end, and never all."""
+    shut = max(size // 2 - max(round(collimation * size / 2.0), 1), 0)
+    return slice(shut, size - shut)

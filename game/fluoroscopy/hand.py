@@ -29,19 +29,16 @@ RADIUS_BONE = 7.5
 Bone = tuple[FloatArray, FloatArray, float, float]
 
 
-def with_hand(
-    areas: AreaDensities, geometry: Projection, cannula: Cannula, side: Side
-) -> AreaDensities:
-    """`areas` with a hand on `cannula`, its forearm towards an operator on `side`."""
+def with_hand(areas: AreaDensities, geometry: Projection, cannula: Cannula, side: Side) -> None:
+    """Lays over `areas` a hand on `cannula`, its forearm towards an operator on `side`."""
     flesh, bone = np.zeros((2, geometry.size, geometry.size))
     for start, end, bone_radius, flesh_radius in _bones(cannula, side):
         for path, radius in ((flesh, flesh_radius), (bone, bone_radius)):
             box, lengths, _ = chord(geometry, _point(start), _point(end), radius)
             path[box] += lengths
-    values = areas.values.copy()
+    values = areas.values
     values[Material.SOFT] += np.maximum(flesh - bone, 0.0) * (DENSITIES[Material.SOFT] / 10.0)
     values[Material.BONE] += bone * (HOLLOW * DENSITIES[Material.BONE] / 10.0)
-    return AreaDensities(values)
 
 
 def _bones(cannula: Cannula, side: Side) -> Iterator[Bone]:

@@ -75,10 +75,9 @@ def exposed(
     areas = scene_areas(state, projector, geometry, coarse, case.medium.veins)
     tube = state.tube
     mean, variance = transmitted(areas, tube.kvp, tube.mas)
-    generator = np.random.default_rng((abs(case.seed), tube.last_exposure + 1))
-    pixel = geometry.pixel_mm
+    seed, pixel = (abs(case.seed), tube.last_exposure + 1), geometry.pixel_mm
     return detected(
-        mean, variance, areas.water, pixel, tube.kvp, generator, detector, state.picture_field
+        mean, variance, areas.water, pixel, tube.kvp, seed, detector, state.picture_field
     )
 
 
@@ -91,19 +90,19 @@ def scene_areas(
 ) -> AreaDensities:
     """Area densities of the patient with the state's cement and cannulas in place, and the hand
     that was on one of them at the last pulse; `veins` are those that cement may lie in."""
-    areas = projector.areas(geometry, coarse)
+    areas = projector.areas(geometry, coarse).copied()
     if len(state.cement.voxels):
         grid = projector.patient.bone
-        areas = fill(areas, projector.shadow.path(geometry, grid, state.cement, veins))
+        fill(areas, projector.shadow.path(geometry, grid, state.cement, veins))
     for side, cannula in state.cannulas.items():
         if cannula.stage in ("held", "tissue", "bone"):
             bore = state.injector.bore_ml.get(side, 0.0)
-            areas = insert(areas, geometry, projector, cannula, bore)
+            insert(areas, geometry, projector, cannula, bore)
     for tail in state.tails.values():
-        areas = with_tail(areas, geometry, tail.start, tail.end, tail.radius)
+        with_tail(areas, geometry, tail.start, tail.end, tail.radius)
     if state.gripped is not None:
         cannula = state.cannulas[state.gripped]
-        areas = with_hand(areas, geometry, cannula, state.operator.side)
+        with_hand(areas, geometry, cannula, state.operator.side)
     return areas
 
 

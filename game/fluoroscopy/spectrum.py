@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from game.devices.beam import attenuation, fluence
 from game.fluoroscopy.areas import AreaDensities
+from game.fluoroscopy.rows import over_rows
 from game.geometry.carm import SOURCE_TO_DETECTOR_MM
 
 DEEPEST = np.float32(30.0)  # optical depth
@@ -31,14 +32,13 @@ def transmitted(
     taken, energy = taken[lit], table.energy[lit]
     shape = areas.values.shape[1:]
     mean, variance = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    _transmit(
-        areas.values,
-        table.mass[:, lit].astype(np.float32),
-        (taken * energy).astype(np.float32),
-        (taken * energy**2).astype(np.float32),
-        mean,
-        variance,
-    )
+    mass, first = table.mass[:, lit].astype(np.float32), (taken * energy).astype(np.float32)
+    second = (taken * energy**2).astype(np.float32)
+
+    def rows(begin: int, end: int) -> None:
+        _transmit(areas.values, mass, first, second, begin, end, mean, variance)
+
+    over_rows(rows, len(mean))
     return mean, variance
 
 
@@ -50,13 +50,14 @@ def unattenuated(kvp: float, mas: float) -> float:
 
 
 @njit(nogil=True, cache=True, fastmath={"contract"})
-def _transmit(areas, mass, energy, square, mean, variance):  # type: ignore[no-untyped-def]
-    """All loops over columns are free of branches and calls, so that the compiler vectorises them;
-    exp(-d) is a Taylor polynomial of d / 128, squared seven times: within 1e-4 of itself up to
-    `DEEPEST`, at which deeper paths are held (they let through less than 1e-13)."""
+def _transmit(areas, mass, energy, square, begin, end, mean, variance):  # type: ignore[no-untyped-def]
+    """Rows `begin` to `end`. All loops over columns are free of branches and calls, so that the
+    compiler vectorises them; exp(-d) is a Taylor polynomial of d / 128, squared seven times: within
+    1e-4 of itself up to `DEEPEST`, at which deeper paths are held (they let through less than
+    1e-13)."""
     width = mean.shape[1]
     through = np.empty(width, np.float32)
-    for row in range(mean.shape[0]):
+    for row in range(begin, end):
         bone, soft, fat = areas[0, row], areas[1, row], areas[2, row]
         steel, cement = areas[3, row], areas[4, row]
         first, second = mean[row], variance[row]

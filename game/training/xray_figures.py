@@ -271,8 +271,7 @@ def noise() -> float:
     doses, variances = (1.0, 2.0, 4.0, 8.0), []
     for number, mas in enumerate(doses):
         mean, variance = transmitted(AreaDensities(grams), 80.0, mas)
-        random = np.random.default_rng((1, number))
-        pulse = detected(mean, variance, grams[Material.SOFT], 0.6, 80.0, random)
+        pulse = detected(mean, variance, grams[Material.SOFT], 0.6, 80.0, (1, number))
         variances.append(float(pulse[64:-64, 64:-64].var()))
     kerma = np.array(doses) * air_kerma(80.0, fluence(80.0, SOURCE_TO_DETECTOR_MM))
     line = np.polyval(np.polyfit(kerma, variances, 1), kerma)

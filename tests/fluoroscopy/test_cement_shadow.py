@@ -66,7 +66,8 @@ def test_cement_replaces_soft_tissue() -> None:
     made = projector(np.full(GRID.shape, SOFT, np.int16))
     geometry = view(180.0, 0.0, size=128)
     before = made.areas(geometry)
-    after = fill(before, cement_path(geometry, GRID, blob(9.0)))
+    after = before.copied()
+    fill(after, cement_path(geometry, GRID, blob(9.0)))
     at = after.cement > 0.1
     lost = (before.soft - after.soft)[at] / 1.06
     assert lost == pytest.approx(after.cement[at] / 1.38, rel=1e-3)

@@ -80,8 +80,7 @@ def flat(mas: float, **how: float) -> np.ndarray:
     """One pulse behind 20 cm of tissue, its middle."""
     soft = np.full((256, 256), 21.2, np.float32)
     mean, variance = transmitted(of(soft=soft), 80.0, mas)
-    random = np.random.default_rng((1, 2))
-    pulse = detected(mean, variance, soft, 0.6, 80.0, random, Detector(**how))  # type: ignore[arg-type]
+    pulse = detected(mean, variance, soft, 0.6, 80.0, (1, 2), Detector(**how))  # type: ignore[arg-type]
     return pulse[64:-64, 64:-64]
 
 
@@ -126,23 +125,28 @@ def test_open_field_is_inverse_square_and_slant_across() -> None:
 
 def test_the_empty_field_is_flat_after_calibration() -> None:
     mean, variance = transmitted(of(soft=np.zeros((128, 128))), 80.0, 50.0)
-    random = np.random.default_rng(1)
-    pulse = detected(mean, variance, np.zeros_like(mean), 298.0 / 128, 80.0, random)
+    pulse = detected(mean, variance, np.zeros_like(mean), 298.0 / 128, 80.0, (1,))
     assert pulse[4:-4].mean(axis=1) == pytest.approx(PANEL.primary * mean[0, 0], rel=0.01)
 
 
 def test_collimation_shuts_the_beam_out_and_takes_scatter_away() -> None:
     soft = np.full((128, 128), 25.0, np.float32)
     mean, variance = transmitted(of(soft=soft), 90.0, 5.0)
-    pulses = [
-        detected(mean, variance, soft, 2.3, 90.0, np.random.default_rng(1), beam=Field(c))
-        for c in (1.0, 0.5)
-    ]
+    pulses = [detected(mean, variance, soft, 2.3, 90.0, (1,), beam=Field(c)) for c in (1.0, 0.5)]
     window = lit(128, 0.5)
     assert pulses[1][window, window].min() > 0.0
     assert pulses[1].astype(bool).sum() == 64**2
     middle = slice(56, 72)
     assert pulses[1][middle, middle].mean() < 0.97 * pulses[0][middle, middle].mean()
+
+
+@pytest.mark.parametrize("size", [64, 65, 200, 511, 512])
+def test_the_open_window_is_the_middle_and_all_of_an_open_field(size: int) -> None:
+    assert lit(size, 1.0) == slice(0, size)
+    for collimation in (0.1, 0.3, 0.5, 0.75):
+        window = lit(size, collimation)
+        assert window.start == size - window.stop
+        assert window.stop - window.start == pytest.approx(collimation * size, abs=2.0)
 
 
 @pytest.mark.parametrize("frames", [0, 17])

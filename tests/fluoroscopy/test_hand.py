@@ -21,7 +21,8 @@ def test_the_hand_is_where_it_grips_and_the_forearm_goes_to_the_operator(side: s
     """Grip 150 mm behind the isocentre, on the beam's axis: the picture's middle."""
     geometry = view(180.0, 0.0, size=128)
     air = projector(np.full(GRID.shape, -1000, np.int16)).areas(geometry)
-    found = with_hand(air, geometry, HELD, side)  # type: ignore[arg-type]
+    found = air.copied()
+    with_hand(found, geometry, HELD, side)  # type: ignore[arg-type]
     assert found.values.min() >= -1e-5
     assert found.bone[54:74, 44:84].max() > 0.5
     left, right = found.soft[:, :30].sum(), found.soft[:, -30:].sum()
@@ -32,7 +33,8 @@ def test_a_fist_weighs_what_a_fist_weighs() -> None:
     """Without the forearm some 350-450 g of hand; the cylinders leave out the palm."""
     geometry = view(180.0, 0.0, size=256)
     air = projector(np.full(GRID.shape, -1000, np.int16)).areas(geometry)
-    found = with_hand(air, geometry, HELD, "left")
+    found = air.copied()
+    with_hand(found, geometry, HELD, "left")
     pixel_cm = geometry.pixel_mm / 10.0 * (530.0 + 150.0) / 1020.0
     middle = slice(0, 256), slice(48, 256)
     grams = float((found.soft + found.bone)[middle].sum()) * pixel_cm**2

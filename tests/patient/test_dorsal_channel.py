@@ -11,17 +11,23 @@ from game.patient.dorsal_channel import channel
 UP, LEFT = np.array([0.0, 0.0, 1.0]), np.array([1.0, 0.0, 0.0])
 
 
+ROOM = 6.0  # mm, radius of the epidural space
+
+
 def plate(depth: float, angle: float, side: float = 1.0) -> tuple[float, float] | None:
-    """A plate from y = -depth to 0 with a slit 7 mm wide through it, whose middle is 23 mm from the
-    midline at the back and goes medially at `angle` degrees; before it the canal, |x| < 16, and the
-    lateral mass beside that."""
+    """Bone behind and before a canal 6 mm high with a round space of ROOM at its side; from the
+    back (y = 0) a slit 7 mm wide leads to the space's wall. The slit's middle is 23 mm from the
+    midline at the back, and goes `depth` mm forwards and medially at `angle` degrees."""
+    slant = np.tan(np.radians(angle))
+    end = np.array([23.0 - slant * depth, -depth])
+    centre = end - ROOM * np.array([np.sin(np.radians(angle)), np.cos(np.radians(angle))])
 
     def distance(at: FloatArray) -> FloatArray:
         x, y = side * at[..., 0], at[..., 1]
-        middle = 23.0 + np.tan(np.radians(angle)) * y
-        lamina = (x < middle - 3.5) & (y <= 0) & (y >= -depth)
-        mass = (x > middle + 3.5) & (y <= 0)
-        return np.where(lamina | mass, -1.0, 1.0)
+        space = np.hypot(x - centre[0], y - centre[1]) < ROOM
+        canal = (x < centre[0]) & (np.abs(y - centre[1]) < 3.0)
+        slit = (np.abs(x - 23.0 - slant * y) < 3.5) & (y > centre[1])
+        return np.where((y > 0) | space | canal | slit, 1.0, -1.0)
 
     return channel(distance, np.zeros(3), 23.0, side * LEFT, UP)
 

@@ -37,6 +37,9 @@ STRAIGHT = 0.15  # how far a ventral opening moves against its dorsal one: 1 is 
 MIDDLE = (-4.5, -3.0, -2.5, -2.2)  # p of the tunnels' middles: in front of the canal (form)
 ROOM = 0.95  # radius of a tunnel's middle, where the root's ganglion lies, of its front's (form)
 NECK = 0.5  # share of the way from there to the dorsal opening where it is narrowest (form)
+NECK_HIGH, HALF_WIDE = 8.7, 3.8  # mm, the first posterior foramen's neck however narrow it is, and
+# half its opening's width: this is 10.36 x 7.66 and so 2.7 mm higher than wide (Saluja 2018)
+MOST_APART = 1.5  # radii between two tunnels that are to be one (form)
 ROOT_RISE = (12.0, 12.0, 6.0, 4.0)  # mm that a root leaves the canal above its foramen (form)
 ROOF = 15.0  # s in the midline above which nothing roofs the canal (form)
 LOWEST_MEDIAL = 2  # intermediate tubercles, from S1 down: lower ones would bridge the hiatus
@@ -187,6 +190,11 @@ def _carve_foramina(parameters: Parameters, field: Field) -> None:
             field.carve(*cone(before, middle, front + 0.3 * (front - wide), wide), 2.0)
             field.carve(*cone(middle, neck, wide, narrow), 1.0)
             field.carve(*cone(neck, behind, narrow, back), 1.0)
+            if level == 0:
+                by = float(np.clip(NECK_HIGH - 2 * narrow, 0.0, MOST_APART * narrow))
+                above, mouth = ((x, p, s - by) for x, p, s in (neck, behind))
+                field.carve(*cone(middle, above, wide, narrow), 1.0)
+                field.carve(*cone(above, mouth, narrow, HALF_WIDE), 1.0)
             _carve_root(parameters, field, middle, level)
 
 

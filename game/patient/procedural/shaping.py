@@ -51,15 +51,6 @@ CONFLICTS: Mapping[str, str] = {
     "dorsal_gap_s2_s3_again": "the same bone as dorsal_gap_s2_s3 by another series, 2 mm longer "
     "and twice as varied. Both means hold, but no spread can: an SD ratio of 1.3 to that series' "
     "1.5 mm is 1.95 mm at most, one of 0.7 to this series' 3.0 mm is 2.1 mm at least",
-    "dorsal_s1_depth": "dorsal_s1_angle, dorsal_s1_midline and foramen_calibre_s1 hold it. It is "
-    "the longest of the axial slices that show the foramen whole. On the templates, men / women: a "
-    "lateral mass 2.5 mm further behind gives depth -0.4 / +0.2 SD, but angle -1.6 / -2.8; an "
-    "opening 2 mm more lateral -1.2 / -0.1, but midline +0.7 / +0.8; a foramen 1 mm narrower -0.8 "
-    "/ -1.7, but calibre -1.4; a lamina 2.5 mm thicker -1.7 / -1.2, for it closes slices; a canal "
-    "3 mm narrower on each side +1.2 / +1.9, and one 2 mm narrower angle +3.5 / +2.8. 16 real "
-    "sacra, measured so, have 6.6+-2.1 mm, for their surfaces are smooth",
-    "dorsal_s1_angle": "dorsal_s1_depth holds it, and goes with it: where one holds, the other "
-    "misses. 16 real sacra, measured so, have 43+-10 deg",
 }  # rows that cannot hold together with the others, and why: found on the finished form, one change
 # at a time
 

@@ -20,7 +20,12 @@ LOWER = 44.5  # mm, half breadth of the mean form beside the joint's lower end, 
 INSIDE_PIIS = 1.6  # mm that it lies medial to the PIIS: mean form against 99.4 / 2 mm [M]
 SPANS = (46.4, 41.9, 37.9, 36.5)  # mm, taken for the mean form's foramina [M]
 UPPER = 8.0  # mm along the axis that no stretch along changes: the endplate
-CALIBRE = (0.1, 0.2, 0.6, 0.25)  # mm by which a tunnel's narrowest radius exceeds half its calibre,
+CALIBRE = (
+    -0.1,
+    0.2,
+    0.6,
+    0.25,
+)  # mm by which a tunnel's narrowest radius exceeds half its calibre,
 # as one sees through: the turn from front to back takes the rest (measured on the template)
 USUAL = (-5.0, -7.0)  # mm, the dials of a female template's ala; what one lacks more makes it thin
 BEHIND = 0.3  # of what a thin ala lacks in depth is taken from its back (project choice)
@@ -51,6 +56,12 @@ HIATUS_ASIDE = 9.0  # mm that the hiatus' apex lies behind the front of S5's end
 PITCH_1_2 = 25.8  # mm, foramen S1 to S2 [M]
 PITCH_SHARE = 0.7  # of a longer way from S1 to S2 its openings are wider too (project choice)
 OPEN_SHARE = 0.15  # of what a tunnel is wider, its openings are (project choice)
+DEPTH_S1, ANGLE_S1 = 11.05, 29.2  # mm, degrees: Kim 2023, both sexes
+LAMINA, MASS = 7.7, -1.5  # mm that lamina and lateral mass stand further behind beside the first
+# posterior foramen than in the mean form, where sixteen crests are blurred into one (template)
+LAMINA_ANGLE, LAMINA_MASS, MASS_DEPTH = 0.33, 0.8, 0.75  # mm per degree, mm, mm: the lamina's for
+# angle and lateral mass, the mass's for depth (calibrated on people: both spread as published)
+LAMINAS, MASSES = (2.0, 11.0), (-4.0, 2.0)  # mm at most (project choice)
 LEAST_BONE = 4.0  # mm between two ventral openings (form)
 MARGIN = 14.0  # mm of lateral mass beside the middle of the lower foramina at least (form)
 LEAST_ROOF = 3.5  # mm of bone behind the canal at least (form)
@@ -96,7 +107,7 @@ def shaped(dials: Dials, measures: Measures) -> Parameters:
         axis_angle=_row(_bend(dials)),
         end_s=dials.end,
         front_x=x, front_s=s, front=front, dorsal_x=x, dorsal_s=s,
-        dorsal=_backs(dials, np.array(x), np.array(s)), top_x=x, top=top,
+        dorsal=_backs(dials, measures, np.array(x), np.array(s)), top_x=x, top=top,
         side_s=s, side=_side(dials, measures, np.array(s)),
         fused_discs=(dials.line, *_row(along(MEAN.fused_discs[1:]))),
         s1_height_behind=measures["s1_height_posterior"],
@@ -173,12 +184,25 @@ def _fronts(dials: Dials, x: FloatArray, s: FloatArray) -> tuple[Table, Table]:
     return tuple(_row(row) for row in front), tuple(_row(row) for row in top)
 
 
-def _backs(dials: Dials, x: FloatArray, s: FloatArray) -> Table:
-    """The dorsal surface with the backs of the alae moved backwards."""
+def _backs(dials: Dials, measures: Measures, x: FloatArray, s: FloatArray) -> Table:
+    """The dorsal surface with the backs of the alae moved backwards, and beside the first posterior
+    foramen the lamina and the lateral mass."""
     ala = np.interp(x, (24.0, 32.0, 42.0, 54.0), (0.0, 1.0, 1.0, 0.0))[:, None]
     behind = _behind(dials) - dials.forward
     aside = np.interp(s, (4.0, 14.0, 30.0, 50.0), (*behind, 0.5 * behind[1], 0.0))
-    return tuple(_row(row) for row in np.array(form.BACK) + ala * aside)
+    lamina, mass = beside_s1(measures["dorsal_s1_depth"], measures["dorsal_s1_angle"])
+    along = np.interp(s - dials.levels[0], (-16.0, -8.0, 8.0, 16.0), (0.0, 1.0, 1.0, 0.0))
+    walls = lamina * np.interp(x, (2.0, 8.0, 20.0, 26.0), (0.0, 1.0, 1.0, 0.0))
+    walls = walls + mass * np.interp(x, (22.0, 28.0, 36.0, 42.0), (0.0, 1.0, 1.0, 0.0))
+    return tuple(_row(row) for row in np.array(form.BACK) + ala * aside + np.outer(walls, along))
+
+
+def beside_s1(depth: float, angle: float) -> tuple[float, float]:
+    """How much further behind than in the mean form lamina and lateral mass stand beside the first
+    posterior foramen, mm, for a drawn depth of it, mm, and angle, degrees."""
+    mass = MASS + MASS_DEPTH * (depth - DEPTH_S1)
+    lamina = LAMINA + LAMINA_ANGLE * (angle - ANGLE_S1) + LAMINA_MASS * (mass - MASS)
+    return float(np.clip(lamina, *LAMINAS)), float(np.clip(mass, *MASSES))
 
 
 def fall_of(corridor: float) -> float:
