@@ -67,12 +67,14 @@ def _gathered(net, matrix, lift):  # type: ignore[no-untyped-def]
             ahead = x[net.ends[n, 0]] - net.path[n, 4] * net.back[0]
             lift[i] -= net.face[n] * ahead
     for r in range(net.counts[ROWS]):
-        i = block[r]
-        if i < 0:
+        i, crosses = block[r], net.crosses[r]
+        if i < 0 or crosses == 0:
             continue
         for f in range(FACES_EACH):
+            if not crosses >> f & 1 or gain[r, f] <= 0.0:
+                continue
             j = block[joined[r, f]]
-            if j != i and gain[r, f] > 0.0:
+            if j != i:
                 matrix[i, i] += gain[r, f]
                 lift[i] -= gain[r, f] * (x[r] - x[joined[r, f]])
                 if j >= 0:
@@ -83,17 +85,20 @@ def _gathered(net, matrix, lift):  # type: ignore[no-untyped-def]
 def _solved(matrix, lift):  # type: ignore[no-untyped-def]
     """Cholesky, in place; what nothing holds (a pivot of rounding's size) is not lifted."""
     count = len(lift)
+    first = np.zeros(count, np.int64)  # that a row holds; what lies before stays 0
     for i in range(count):
         least = HELD * matrix[i, i]
-        for j in range(i + 1):
+        while matrix[i, first[i]] == 0.0 and first[i] < i:
+            first[i] += 1
+        for j in range(first[i], i + 1):
             rest = matrix[i, j]
-            for k in range(j):
+            for k in range(max(first[i], first[j]), j):
                 rest -= matrix[i, k] * matrix[j, k]
             if i > j:
                 matrix[i, j] = rest / matrix[j, j]
             else:
                 matrix[i, i] = np.sqrt(rest) if rest > least else np.inf
-        for k in range(i):
+        for k in range(first[i], i):
             lift[i] -= matrix[i, k] * lift[k]
         lift[i] /= matrix[i, i]
     for i in range(count - 1, -1, -1):

@@ -49,12 +49,12 @@ class Network(NamedTuple):
     By row: `label` (voxel, exit, region, whether joined to the mouth) and `state` (mL, room in mL,
     age, temperature, viscosity, potential in Pa s/mm3); its neighbours `joined`, by which face of
     theirs (`turn`), `half` and conductance `gain`, mm3/(Pa s); `own` and `diagonal`, the sums
-    without and with the front; the `block` of voxels that it lies in (-1 in a vein); solver
-    vectors. `group` (cells and more,) is -1, for numbering blocks. By place of the front the
-    same label and state, and `inflow`. By face `ends` (row, place, face) and `path` (near half,
-    far half, far rest, least fill, 1 where it leads into marrow), conductance `face` and
-    `flux`. `ledger` is mL by (region, exit); `back` (1,) the marrow's pressure over the flow,
-    Pa s/mm3."""
+    without and with the front; the `block` of voxels that it lies in (-1 in a vein) and as bits
+    the faces by which it `crosses` to another; solver vectors. `group` (cells and more,) is -1, for
+    numbering blocks. By place of the front the same label and state, and `inflow`. By face `ends`
+    (row, place, face) and `path` (near half, far half, far rest, least fill, 1 where it leads into
+    marrow), conductance `face` and `flux`. `ledger` is mL by (region, exit); `back` (1,) the
+    marrow's pressure over the flow, Pa s/mm3."""
 
     slot: NDArray[np.int32]
     counts: NDArray[np.int64]
@@ -74,6 +74,7 @@ class Network(NamedTuple):
     speed: NDArray[np.float64]
     queue: NDArray[np.int64]
     block: NDArray[np.int64]
+    crosses: NDArray[np.uint8]
     group: NDArray[np.int32]
     front_label: NDArray[np.int64]
     front: NDArray[np.float64]
@@ -108,6 +109,7 @@ def network(cells: int, rows: int) -> Network:
         speed=np.empty((rows, 3)),
         queue=np.empty(rows, np.int64),
         block=np.empty(rows, np.int64),
+        crosses=np.empty(rows, np.uint8),
         group=np.full(cells + 8, -1, np.int32),
         front_label=np.empty((faces, 4), np.int64),
         front=np.empty((faces, 6)),
@@ -173,6 +175,7 @@ def added_row(net, v, exit, region, room):  # type: ignore[no-untyped-def]
     net.half[r, :] = np.inf
     net.gain[r, :] = 0.0
     net.own[r] = 0.0
+    net.crosses[r] = 0
     return r
 
 
@@ -198,6 +201,8 @@ def wire(net, bone, first, last):  # type: ignore[no-untyped-def]
     for r in range(first, last):
         v = label[VOXEL, r]
         net.block[r] = _block(v, shape, label[REGION, r]) if v < size else -1
+    for r in range(first, last):
+        v = label[VOXEL, r]
         if v >= size or among(bone.roots, v):
             for f in range(FACES_EACH):
                 w = beyond(bone, v, f)
@@ -225,6 +230,7 @@ def wire(net, bone, first, last):  # type: ignore[no-untyped-def]
             gain = 1.0 / (net.state[PA_S, r] * here + net.state[PA_S, i] * there)
             if gain > 0.0 or (here < np.inf and there < np.inf):
                 _tie(net.joined, net.turn, net.half, net.gain, r, f, i, f ^ 1, here, there, gain)
+                _mark(net.block, net.crosses, r, f, i, f ^ 1)
     _summed(net, first, last)
 
 
@@ -271,12 +277,21 @@ def _join(net, bone, r, f, w, here):  # type: ignore[no-untyped-def]
         return
     gain = 1.0 / (net.state[PA_S, r] * here + net.state[PA_S, i] * there)
     _tie(net.joined, net.turn, net.half, net.gain, r, f, i, g, here, there, gain)
+    _mark(net.block, net.crosses, r, f, i, g)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _tie(joined, turn, half, gains, r, f, i, g, here, there, gain):  # type: ignore[no-untyped-def]
     joined[r, f], turn[r, f], half[r, f], gains[r, f] = i, g, here, gain
     joined[i, g], turn[i, g], half[i, g], gains[i, g] = r, f, there, gain
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _mark(block, crosses, r, f, i, g):  # type: ignore[no-untyped-def]
+    """That face f of row r, which is face g of row i, leads from block to block, where it does."""
+    if block[r] != block[i]:
+        crosses[r] |= 1 << f
+        crosses[i] |= 1 << g
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
