@@ -57,7 +57,7 @@ PITCH_1_2 = 25.8  # mm, foramen S1 to S2 [M]
 PITCH_SHARE = 0.7  # of a longer way from S1 to S2 its openings are wider too (project choice)
 OPEN_SHARE = 0.15  # of what a tunnel is wider, its openings are (project choice)
 DEPTH_S1, ANGLE_S1 = 11.05, 29.2  # mm, degrees: Kim 2023, both sexes
-LAMINA, MASS = 7.7, -1.5  # mm that lamina and lateral mass stand further behind beside the first
+LAMINA, MASS = 8.3, -1.5  # mm that lamina and lateral mass stand further behind beside the first
 # posterior foramen than in the mean form, where sixteen crests are blurred into one (template)
 LAMINA_ANGLE, LAMINA_MASS, MASS_DEPTH = 0.33, 0.8, 0.75  # mm per degree, mm, mm: the lamina's for
 # angle and lateral mass, the mass's for depth (calibrated on people: both spread as published)
