@@ -25,6 +25,7 @@ from game.patient.traits import Traits
 SACRUM_LOW, SACRUM_HIGH = np.array([-80.0, -40.0, -150.0]), np.array([80.0, 110.0, 50.0])
 SEARCH_MM = 3.0  # step at which the box that it does fill is looked for
 HIP_MARGIN_MM = np.array([22.0, 30.0, 26.0])  # around a hip bone's named points
+CRUMB_ML = 0.1  # bone of its own that is smaller is none (form)
 SYMPHYSIS_HALF_MM = 2.2  # of a gap of 4-5 mm (textbook)
 SIGN: Mapping[Side, float] = {"left": 1.0, "right": -1.0}
 
@@ -48,7 +49,15 @@ def sacral_bone(parameters: Parameters, bent: Bent) -> Bone:
     before = np.array([MARGIN_MM, VENTRAL_MM, MARGIN_MM])
     grid = part_between(lattice, low - before, high + MARGIN_MM)
     field = sacrum(parameters, bent, *axes_of(grid)).values
-    return Bone(grid, redistanced(field, BONE_MM))
+    return Bone(grid, redistanced(_in_one_piece(field), BONE_MM))
+
+
+def _in_one_piece(field: FloatArray) -> FloatArray:
+    """A field, negative inside, without the crumbs that two cuts near one another leave between."""
+    parts, _ = ndimage.label(field < 0)
+    sizes = np.bincount(parts.ravel())
+    crumbs = (sizes < CRUMB_ML * 1000.0 / BONE_MM**3) & (np.arange(len(sizes)) > 0)
+    return np.where(crumbs[parts], -field, field) if crumbs.any() else field
 
 
 def placed(traits: Traits, measures: Measures, slope: float, sacral: Bone) -> Mapping[Side, Pose]:
