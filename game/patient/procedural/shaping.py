@@ -51,13 +51,7 @@ CONFLICTS: Mapping[str, str] = {
     "dorsal_gap_s2_s3_again": "the same bone as dorsal_gap_s2_s3 by another series, 2 mm longer "
     "and twice as varied. Both means hold, but no spread can: an SD ratio of 1.3 to that series' "
     "1.5 mm is 1.95 mm at most, one of 0.7 to this series' 3.0 mm is 2.1 mm at least",
-    "dorsal_s1_angle": "both templates hold it, and people are less by 0.8 SD: what they differ by "
-    "bends it one way. An opening 1.2 SD nearer to the midline has 6 deg less, one as much further "
-    "3 deg more; a base angle 1.2 SD less 7 deg less, one greater 4 deg more; and the lamina that "
-    "is to make up for it has little effect beyond 8 mm. 16 real sacra, measured so, are less by "
-    "0.9 SD (24.7+-4.5 deg)",
-}  # rows of many people that cannot hold together with the others, and why: found on the finished
-# form, one change at a time
+}  # rows of many people that cannot hold together with the others, and why
 
 
 def parameters_of(measures: Measures, traits: Traits) -> Parameters:
