@@ -20,11 +20,11 @@ class Figure(NamedTuple):
     @property
     def met(self) -> bool:
         """Whether the number is what is asked."""
-        asked = self.asked.split(",")[0]
+        asked, value = self.asked.split(",")[0], float(self.value)  # NumPy's bool is not JSON's
         if asked.startswith("above "):
-            return self.value > float(asked[6:])
+            return value > float(asked[6:])
         low, high = _range(asked)
-        return low <= self.value <= high
+        return low <= value <= high
 
 
 def _range(asked: str) -> tuple[float, float]:
