@@ -137,7 +137,7 @@ def twin(ml: float = 0.6, steps: int = 120) -> Figure:
     fill[cement.voxels] = cement.ml
     mine, its = fill / room >= 0.5, other.fill >= 0.5
     dice = 2.0 * (mine & its).sum() / (mine.sum() + its.sum())
-    return Figure("overlap with the two-fluid twin (Dice)", "", float(dice), "0.95")
+    return Figure("overlap with the two-fluid twin (Dice)", "", float(dice), "above 0.95")
 
 
 def _edge(medium: Medium) -> NDArray[np.int64]:
