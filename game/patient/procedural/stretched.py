@@ -20,13 +20,8 @@ LOWER = 44.5  # mm, half breadth of the mean form beside the joint's lower end, 
 INSIDE_PIIS = 1.6  # mm that it lies medial to the PIIS: mean form against 99.4 / 2 mm [M]
 SPANS = (46.4, 41.9, 37.9, 36.5)  # mm, taken for the mean form's foramina [M]
 UPPER = 8.0  # mm along the axis that no stretch along changes: the endplate
-CALIBRE = (
-    -0.1,
-    0.2,
-    0.6,
-    0.25,
-)  # mm by which a tunnel's narrowest radius exceeds half its calibre,
-# as one sees through: the turn from front to back takes the rest (measured on the template)
+CALIBRE = (-0.1, 0.2, 0.6, 0.25)  # mm by which a tunnel's narrowest radius exceeds half its
+# calibre, as one sees through: the turn from front to back takes the rest (on the template)
 USUAL = (-5.0, -7.0)  # mm, the dials of a female template's ala; what one lacks more makes it thin
 BEHIND = 0.3  # of what a thin ala lacks in depth is taken from its back (project choice)
 AHEAD = 6.0  # mm that the rounding of two smooth surfaces takes off an ala's anterior edge, and the

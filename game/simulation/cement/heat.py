@@ -6,8 +6,9 @@ Polymerisation alpha is a logistic function of the effective age about the gel a
 2^((T - 25) / 12) a second, so what is warm sets faster (the same law as the cement's). Cells are
 cubes of 3 voxels with cement, bone and marrow mixed by volume; the edge of the grid, well away, is
 at 37 C. Blood carries no heat away, as in the cadavers that were measured: an upper bound. Explicit
-steps in a fixed order, short enough to be stable and to follow the reaction; energy is kept:
-released = stored + through the edge.
+steps in a fixed order conduct; before and after each, for half of it, every cell reacts by itself
+in parts short enough to follow it (Strang's splitting). Energy is kept: released = stored + through
+the edge.
 """
 
 from __future__ import annotations
