@@ -46,7 +46,7 @@ from game.simulation.control import Finish
 from game.simulation.step import begin, step
 from game.training.expert import perform
 from game.training.feel import saved_in
-from game.training.levels import LevelError, make_case
+from game.training.levels import LevelError, approaches_for, make_case
 
 PIXEL_MM, SHOWN_MM = 0.75, 0.75
 VISIBLE_ML = 0.03  # a bead of 3.9 mm
@@ -218,7 +218,7 @@ def _served(patient: Patient) -> tuple[tuple[Side, ...], tuple[str, ...]]:
     refused = [] if patient.broken_sides else ["no ala is fractured"]
     for side in patient.broken_sides:
         try:
-            make_case(patient, _level(patient, (side,)))
+            approaches_for(patient, _level(patient, (side,)))
             sides.append(side)
         except (LevelError, PatientError) as error:
             refused.append(str(error))

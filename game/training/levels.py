@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 from game.data import data_folder
 from game.errors import BadInput
 from game.patient.approach import CEMENT_MM, Approach, fracture_gap, long_axis
-from game.patient.patient import SIDES, Patient
+from game.patient.patient import SIDES, Patient, Side
 from game.simulation.case import Case, Level
 from game.simulation.cement import medium_of
 
@@ -46,6 +47,19 @@ def level_from(path: Path) -> Level:
 def make_case(patient: Patient, level: Level, seed: int = 0) -> Case:
     """A case: the reference paths and the bone as cement sees it are derived here, once.
 
+    Raises LevelError as `approaches_for` does."""
+    return Case(
+        patient=patient,
+        level=level,
+        seed=seed,
+        approaches=approaches_for(patient, level),
+        medium=medium_of(patient),
+    )
+
+
+def approaches_for(patient: Patient, level: Level) -> Mapping[Side, Approach]:
+    """The reference path of each side.
+
     Raises LevelError where the level treats an ala that the patient has not fractured, or whose
     fracture the long-axis path passes too far off."""
     whole = [side for side in level.sides if side not in patient.broken_sides]
@@ -57,13 +71,7 @@ def make_case(patient: Patient, level: Level, seed: int = 0) -> Case:
     approaches = {side: long_axis(patient, side) for side in SIDES}
     for side in level.sides:
         _demand_reach(patient, level, approaches[side])
-    return Case(
-        patient=patient,
-        level=level,
-        seed=seed,
-        approaches=approaches,
-        medium=medium_of(patient),
-    )
+    return approaches
 
 
 def _demand_reach(patient: Patient, level: Level, path: Approach) -> None:

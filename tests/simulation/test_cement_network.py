@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from math import exp, pi
+from math import exp, hypot, pi
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from game.patient.patient import Region
 from game.simulation.cement import (
@@ -23,6 +25,7 @@ from game.simulation.cement import (
     aged,
     product,
 )
+from game.simulation.cement.tracks import Hole, Shaft, channels_of
 from game.training.cement_cases import PA_S, K, block, fluid, pushed, request
 
 ARRAYS = ("voxels", "ml", "age_s", "celsius", "exit", "pa_s", "potential", "ledger_ml")
@@ -83,6 +86,45 @@ def same(one: Cement, other: Cement) -> None:
 def test_a_kept_network_is_the_rebuilt_one_bit_by_bit() -> None:
     medium = with_vein(rubble())
     same(run(medium, rebuild=False), run(medium, rebuild=True))
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    drawn=st.lists(st.floats(-0.6, 0.9), min_size=20, max_size=20),
+)
+def test_a_network_whose_mouth_moved_is_the_rebuilt_one_bit_by_bit(
+    seed: int, drawn: list[float]
+) -> None:
+    """A cannula is drawn back, now and then advanced again, along its track in broken bone; half of
+    the bones hold a vein, and half are all marrow."""
+    medium = rubble(seed)
+    if seed % 2:
+        medium = with_vein(medium)
+    if seed % 4 < 2:
+        medium = replace(medium, region=np.full(medium.grid.shape, Region.MARROW, np.uint8))
+    same(withdrawn(medium, seed, drawn, False), withdrawn(medium, seed, drawn, True))
+
+
+def withdrawn(medium: Medium, seed: int, drawn: list[float], rebuild: bool) -> Cement:
+    x, y, z = np.random.default_rng(seed).normal(size=3).tolist()
+    length = hypot(x, y, z)
+    along = (x / length, y / length, z / length)
+    holes = tuple(Hole(_along(along, 0.6 * n - 6.0), 1.5) for n in range(14))
+    cement, depth = EMPTY, 1.0
+    for n, mm in enumerate(drawn):
+        depth -= mm
+        steel = Shaft(_along(along, round(4.0 * depth) / 4.0), along, 1.5, 12.0)
+        channels = channels_of(medium.grid, holes, (steel,) if n else ())
+        asked = replace(requests()[n], tip=_along(along, depth), direction=along)
+        cement = advance(medium, channels, replace(cement) if rebuild else cement, asked)
+    assert cement.delivered_ml > 0
+    return cement
+
+
+def _along(direction: tuple[float, float, float], mm: float) -> tuple[float, float, float]:
+    x, y, z = direction
+    return mm * x, mm * y, mm * z
 
 
 def test_two_threads_give_the_same_bits() -> None:

@@ -44,4 +44,16 @@ class Channels:
             raise ValueError(f"channel porosity from {low} to {high}; it must lie in (0, 1]")
 
 
+def differing(one: Channels, other: Channels) -> NDArray[np.int64]:
+    """The voxels (k,), sorted, that are a channel in but one of two, or another channel in each."""
+    alone = np.setxor1d(one.voxels, other.voxels, assume_unique=True)
+    both, here, there = np.intersect1d(
+        one.voxels, other.voxels, assume_unique=True, return_indices=True
+    )
+    apart = (one.permeability[here] != other.permeability[there]).any(axis=1)
+    apart |= one.porosity[here] != other.porosity[there]
+    apart |= one.widening[here] != other.widening[there]
+    return np.union1d(alone, both[apart]).astype(np.int64)
+
+
 NO_CHANNELS = Channels()

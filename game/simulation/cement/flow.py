@@ -12,7 +12,8 @@ more than a tenth.
 
 Volume is kept to rounding: what is poured is shared out by the fluxes at the front, normalised, so
 an unfinished solve moves cement a little but neither makes nor loses any. The grid's edge is
-closed. The network of the last cement is kept and goes on where it was; rebuilt it is the same.
+closed. The network of the last cement is kept and goes on where it was, its mouth moved where the
+cannula was drawn; rebuilt it is the same.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ from game.geometry.grid import Point
 from game.patient.patient import Region
 from game.simulation.cement.body import Cement, Injection
 from game.simulation.cement.bone import Bone, bone_of
-from game.simulation.cement.channels import Channels
-from game.simulation.cement.injection import REFRESH_S, inject, ready, rebuilt, settled
+from game.simulation.cement.channels import Channels, differing
+from game.simulation.cement.injection import REFRESH_S, inject, ready, settled
+from game.simulation.cement.loading import rebuilt
 from game.simulation.cement.medium import Medium
+from game.simulation.cement.moving import moved
 from game.simulation.cement.network import (
     PROMOTIONS,
     ROWS,
@@ -49,8 +52,8 @@ TIGHT = 1.0e-3  # mouth voxels this much tighter than the loosest get no flow: a
 
 @dataclass(eq=False)
 class _Kept:
-    """What one thread keeps of its last call: it goes on from there where the values are the same
-    objects, and starts anew where they are not."""
+    """What one thread keeps of its last call: it goes on from there where the cement is the same
+    object, and starts anew where it is not. `stale` are voxels whose channels are others since."""
 
     medium: Medium
     channels: Channels
@@ -59,6 +62,7 @@ class _Kept:
     cement: Cement | None = None
     opening: tuple[Point, float] | None = None
     mouth: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    stale: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 _threads = threading.local()
@@ -79,33 +83,36 @@ def advance(medium: Medium, channels: Channels, cement: Cement, injection: Injec
     kept = _kept_for(medium, channels, len(cement.voxels))
     net, bone, law = kept.net, kept.bone, injection.product.law
     opening = injection.tip, injection.bore
-    moved_to = kept.opening != opening
-    mouth = _mouth(medium, channels, injection) if moved_to else kept.mouth
+    still = kept.opening == opening and len(kept.stale) == 0
+    mouth = kept.mouth if still else _mouth(medium, channels, injection)
     if len(mouth) == 0:
         return _refused(cement, injection)
-    fresh = kept.cement is not cement or moved_to
+    known = kept.cement is cement
     kept.cement = None  # until it is whole again
     time_s, elapsed, arriving = _clock(cement, injection)
-    if fresh:
+    if not known:
         values = np.array([cement.ml, cement.age_s, cement.celsius, cement.pa_s, cement.potential])
         rebuilt(net, bone, law, (cement.voxels, values, cement.exit), mouth, arriving)
         _enter(net, medium, cement)
+    elif not still:
+        changed = np.unique(np.concatenate([kept.stale, kept.mouth, mouth]))
+        moved(net, bone, law, mouth, arriving, changed)
     rows = net.slot[mouth].astype(np.int64)
-    ready(net, bone, law, rows, fresh, elapsed, arriving, cement.flow_mm3_s)
+    ready(net, bone, law, rows, not (known and still), elapsed, arriving, cement.flow_mm3_s)
     poured, flow, resistance, mpa, _ = inject(
         net, bone, law, rows, (injection.bore / 2.0, injection.length),
         (injection.ml, injection.seconds, injection.limit_mpa, injection.compliance),
         arriving, cement.flow_mm3_s,
     )  # fmt: skip
-    filled, moved = settled(net, rows, cement.moved_ml + poured, arriving)
+    filled, uncarried = settled(net, rows, cement.moved_ml + poured, arriving)
     after = _body(net, filled, cement, injection, poured)
     after = replace(
         after, front_mpa=1.0e-6 * flow * resistance, total_mpa=mpa, flow_mm3_s=flow,
-        moved_ml=moved, time_s=time_s,
+        moved_ml=uncarried, time_s=time_s,
     )  # fmt: skip
     if poured == 0.0:
         after = _refused(after, injection)
-    kept.mouth, kept.opening = mouth, opening
+    kept.mouth, kept.opening, kept.stale = mouth, opening, kept.stale[:0]
     if len(after.voxels) == filled + int(net.counts[ROWS]):  # every row holds cement
         kept.cement = after
     return after
@@ -144,8 +151,10 @@ def _mouth(medium: Medium, channels: Channels, injection: Injection) -> NDArray[
     index = cells[near].astype(np.int64)
     flat = np.ravel_multi_index(tuple(index.T), grid.shape).astype(np.int64)
     open_to = medium.permeability.reshape(-1, 3)[flat].astype(float).mean(axis=1)
-    _, here, there = np.intersect1d(flat, channels.voxels, return_indices=True)
-    open_to[here] = channels.permeability[there].mean(axis=1)
+    if len(channels.voxels):
+        place = np.minimum(np.searchsorted(channels.voxels, flat), len(channels.voxels) - 1)
+        here = channels.voxels[place] == flat
+        open_to[here] = channels.permeability[place[here]].mean(axis=1)
     return flat[(open_to > 0) & (open_to >= TIGHT * open_to.max())]
 
 
@@ -176,7 +185,8 @@ def _kept_for(medium: Medium, channels: Channels, cells: int) -> _Kept:
         over = kept.bone.over
         over[kept.channels.voxels] = -1
         over[channels.voxels] = np.arange(len(channels.voxels))
-        kept = _Kept(medium, channels, bone_of(medium, channels, over), kept.net)
+        kept.stale = np.union1d(kept.stale, differing(kept.channels, channels))
+        kept.channels, kept.bone = channels, bone_of(medium, channels, over)
     if len(kept.net.own) < rows:
         net = network(medium.porosity.size + nodes, max(LEAST_ROWS, 2 * rows))
         kept = _Kept(medium, channels, kept.bone, net)

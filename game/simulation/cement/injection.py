@@ -5,29 +5,21 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from game.simulation.cement.bone import region_of, room_of
 from game.simulation.cement.curing import carried, ripened, thickened
 from game.simulation.cement.driving import asked, driven, took
-from game.simulation.cement.exits import PLACE_CODES, first_touch
 from game.simulation.cement.network import (
     AGE,
     CELSIUS,
     FRONT,
     ML,
-    PA_S,
     POTENTIAL,
     PROMOTIONS,
-    ROOM,
     ROWS,
-    added_row,
-    cleared,
     flood,
-    load,
-    wire,
 )
 from game.simulation.cement.ordering import tidied
 from game.simulation.cement.pouring import pour
-from game.simulation.cement.rheology import INDEX, apparent_viscosity
+from game.simulation.cement.rheology import INDEX
 from game.simulation.cement.solving import SMALL, meet, shared, solve
 
 SUBSTEPS = 256  # of one call; bounds its time under absurd requests
@@ -35,27 +27,6 @@ REFRESH_S = 0.5  # beyond SMALL rows cells age so often: mu grows 1 % between, a
 CARRIED = 0.005  # of the cement: what may flow before age is carried along
 LEAST_FLOW = 1.0  # mm3/s that marrow is set against; bounds its part where little flows
 SOLVED = 64  # rows to a new one: what may be added before the flow is solved anew
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def rebuilt(net, bone, law, cement, mouth, arriving):  # type: ignore[no-untyped-def]
-    """The network of `cement` = (voxels, (5, k) values, exits) from nothing. What the mouth opens
-    into outside the envelope came by the trainee's track."""
-    cleared(net)
-    load(net, bone, law, cement[0], cement[1], cement[2], mouth)
-    for m in range(len(mouth)):
-        v = mouth[m]
-        if net.slot[v] >= 0:
-            continue
-        region, room = region_of(bone, v), room_of(bone, v)
-        way = first_touch(region, PLACE_CODES[region], 0, False, True, False)
-        r = added_row(net, v, way, region, room)
-        net.state[:, r] = 0.0
-        net.state[ROOM, r] = room
-        net.state[AGE, r], net.state[CELSIUS, r] = arriving
-        net.state[PA_S, r] = apparent_viscosity(law, arriving[0], 0.0)
-        net.x[r] = 0.0
-    wire(net, bone, 0, net.counts[ROWS])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -31,7 +31,6 @@ from game.simulation.cement.bone import (
     wide_at,
 )
 from game.simulation.cement.exits import PLACE_CODES, first_touch
-from game.simulation.cement.rheology import apparent_viscosity
 
 FULL = 1.0 - 1.0e-9  # fill at which a cell conducts: rounding apart, all of it
 PROMOTIONS = 4096  # rows that one call may add; bounds its time under absurd requests
@@ -124,44 +123,6 @@ def network(cells: int, rows: int) -> Network:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def cleared(net):  # type: ignore[no-untyped-def]
-    """Forget all cells."""
-    for r in range(net.counts[ROWS]):
-        net.slot[net.label[VOXEL, r]] = -1
-    for q in range(net.counts[FRONT]):
-        if net.front_label[q, LIVE]:
-            net.slot[net.front_label[q, VOXEL]] = -1
-    net.counts[:] = 0
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def load(net, bone, law, voxels, known, exits, mouth):  # type: ignore[no-untyped-def]
-    """The network of a cement: `known` (5, k) is its mL, age, temperature, viscosity and potential.
-    Cells under the mouth are rows, however little they hold."""
-    for m in range(len(mouth)):
-        net.slot[mouth[m]] = -2
-    for n in range(len(voxels)):
-        v = voxels[n]
-        room = room_of(bone, v)
-        if known[0, n] >= FULL * room or net.slot[v] == -2:
-            r = added_row(net, v, exits[n], region_of(bone, v), room)
-            held = net.state[:, r]
-        else:
-            q = added_front(net, bone, v)
-            net.front_label[q, EXIT] = exits[n]
-            held = net.front[q]
-        held[ML], held[AGE], held[CELSIUS] = known[0, n], known[1, n], known[2, n]
-        held[PA_S], held[POTENTIAL] = known[3, n], known[4, n]
-        if held[PA_S] <= 0.0:
-            held[PA_S] = apparent_viscosity(law, held[AGE], 0.0)
-    for m in range(len(mouth)):
-        if net.slot[mouth[m]] == -2:
-            net.slot[mouth[m]] = -1
-    for r in range(net.counts[ROWS]):
-        net.x[r] = net.state[POTENTIAL, r]
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
 def added_row(net, v, exit, region, room):  # type: ignore[no-untyped-def]
     """A new row of cell v, joined to nothing yet; its state but for room is left open."""
     r = net.counts[ROWS]
@@ -198,9 +159,7 @@ def wire(net, bone, first, last):  # type: ignore[no-untyped-def]
     faces."""
     label, over, permeability, channel = net.label, bone.over, bone.permeability, bone.channel
     size, shape, h = len(over), bone.shape, bone.h
-    for r in range(first, last):
-        v = label[VOXEL, r]
-        net.block[r] = _block(v, shape, label[REGION, r]) if v < size else -1
+    blocked(net, bone, first, last)
     for r in range(first, last):
         v = label[VOXEL, r]
         if v >= size or among(bone.roots, v):
@@ -232,6 +191,15 @@ def wire(net, bone, first, last):  # type: ignore[no-untyped-def]
                 _tie(net.joined, net.turn, net.half, net.gain, r, f, i, f ^ 1, here, there, gain)
                 _mark(net.block, net.crosses, r, f, i, f ^ 1)
     _summed(net, first, last)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def blocked(net, bone, first, last):  # type: ignore[no-untyped-def]
+    """Number the blocks of the rows from `first` to `last`."""
+    for r in range(first, last):
+        v = net.label[VOXEL, r]
+        inside = v < len(bone.over)
+        net.block[r] = _block(v, bone.shape, net.label[REGION, r]) if inside else -1
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

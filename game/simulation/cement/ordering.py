@@ -11,11 +11,11 @@ from game.simulation.cement.network import FACES, FRONT, LIVE, ML, VOXEL
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def tidied(net):  # type: ignore[no-untyped-def]
-    """Order the front by the first face to each place: filling ones, those that no face leads to,
-    empty ones. Returns how many hold cement."""
+    """Order the front by the first face to each place, those that no face leads to by their voxel:
+    filling ones, empty ones. Returns how many hold cement."""
     drop_faces(net)
     faces, places = net.counts[FACES], net.counts[FRONT]
-    order, held = _ordered(net.ends[:faces, 1], net.front[:places, ML], net.front_label[:, LIVE])
+    order, held = _ordered(net.ends[:faces, 1], net.front[:places, ML], net.front_label)
     place = np.empty(places, np.int64)
     for q in range(len(order)):
         place[order[q]] = q
@@ -30,7 +30,7 @@ def tidied(net):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _ordered(ends, ml, live):  # type: ignore[no-untyped-def]
+def _ordered(ends, ml, label):  # type: ignore[no-untyped-def]
     """The live places of the front in their order, and how many of them hold cement."""
     order = np.empty(len(ml), np.int64)
     seen = np.zeros(len(ml), np.bool_)
@@ -42,11 +42,13 @@ def _ordered(ends, ml, live):  # type: ignore[no-untyped-def]
                 seen[q] = True
                 order[count] = q
                 count += 1
+        first = count
         for q in range(len(ml)):
-            if live[q] == 1 and not seen[q] and (ml[q] > 0.0) == holding:
-                seen[q] = True
+            if label[q, LIVE] == 1 and not seen[q] and (ml[q] > 0.0) == holding:
                 order[count] = q
                 count += 1
+        alone = order[first:count].copy()
+        order[first:count] = alone[np.argsort(label[alone, VOXEL])]
         if holding:
             held = count
     return order[:count], held

@@ -115,6 +115,7 @@ def _feed(net, bone, first, share):  # type: ignore[no-untyped-def]
         if front[q, ML] <= 0.0:
             label[q, EXIT] = touched(net, bone, r, q)
             front[q, PA_S] = state[PA_S, r]
+            front[q, AGE], front[q, CELSIUS] = state[AGE, r], state[CELSIUS, r]
         part = added / (front[q, ML] + added)
         front[q, AGE] += part * (state[AGE, r] - front[q, AGE])
         front[q, CELSIUS] += part * (state[CELSIUS, r] - front[q, CELSIUS])

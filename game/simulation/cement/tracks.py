@@ -15,6 +15,7 @@ from functools import lru_cache
 from math import dist
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from game.devices.cannula import Cannula
@@ -81,7 +82,7 @@ def channels_of(grid: Grid, holes: Iterable[Hole], steel: Iterable[Shaft]) -> Ch
     permeability[np.searchsorted(voxels, barred)] = 0.0
     return Channels(
         voxels=voxels,
-        permeability=np.repeat(permeability[:, None], 3, axis=1),
+        permeability=np.column_stack([permeability] * 3),
         porosity=np.ones(len(voxels)),
         widening=np.where(
             permeability > 0,
@@ -130,11 +131,29 @@ def _barred(grid: Grid, steel: tuple[Shaft, ...]) -> NDArray[np.int64]:
 @lru_cache(maxsize=4)
 def _barred_by(grid: Grid, shaft: Shaft) -> NDArray[np.int64]:
     """Those of one shaft: of two, one stands still while the other is drawn."""
-    tip, along = np.array(shaft.tip), np.array(shaft.direction)
-    back = np.arange(0.0, shaft.length + grid.spacing, grid.spacing)
-    flat = _near(grid, tip - back[:, None] * along, shaft.radius)
-    offset = grid.point_from_index(np.stack(np.unravel_index(flat, grid.shape), -1)) - tip
-    depth = offset @ along
-    aside = np.linalg.norm(offset - depth[:, None] * along, axis=1)
-    inside = (depth < -0.5 * grid.spacing) & (depth > -shaft.length) & (aside <= shaft.radius)
-    return np.asarray(flat[inside])
+    tip = grid.index_from_point(np.array(shaft.tip))
+    back, radius = -np.array(shaft.direction), shaft.radius / grid.spacing
+    return np.asarray(_cylinder(grid.shape, tip, back, radius, shaft.length / grid.spacing))
+
+
+@njit(nogil=True, cache=True)
+def _cylinder(shape, tip, back, radius, length):  # type: ignore[no-untyped-def]
+    """Flat indices, sorted, of the cells with their centre less than `radius` from the line that
+    runs `back` from `tip`, more than half a cell and less than `length` along; all in cells."""
+    low, high = np.empty(3, np.int64), np.empty(3, np.int64)
+    for k in range(3):
+        end = tip[k] + length * back[k]
+        low[k] = max(0, int(np.floor(min(tip[k], end) - radius)))
+        high[k] = min(shape[k], int(np.ceil(max(tip[k], end) + radius)) + 1)
+    found = np.empty(max(0, np.prod(np.maximum(high - low, 0))), np.int64)
+    count = 0
+    for i in range(low[0], high[0]):
+        for j in range(low[1], high[1]):
+            for k in range(low[2], high[2]):
+                x, y, z = i - tip[0], j - tip[1], k - tip[2]
+                depth = x * back[0] + y * back[1] + z * back[2]
+                aside = x * x + y * y + z * z - depth * depth
+                if 0.5 < depth < length and aside <= radius * radius:
+                    found[count] = (i * shape[1] + j) * shape[2] + k
+                    count += 1
+    return found[:count].copy()
