@@ -7,6 +7,7 @@ machine stretches it less.
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from time import thread_time
 
 import numpy as np
@@ -16,6 +17,7 @@ from game.geometry.grid import FloatArray, Grid
 from game.patient.patient import Region
 from game.simulation.cement import EMPTY, NO_CHANNELS, Cement, Medium, advance
 from game.simulation.cement.medium import CORTEX_MM2, CORTEX_POROSITY, SOFT_MM2, conduit
+from game.simulation.cement.tracks import MOVED_MM, Hole, Shaft, channels_of
 from game.simulation.cement.two_fluid import TwoFluid, empty, pumped
 from game.training import cement_cases as cases
 from game.training.cement_cases import request
@@ -23,13 +25,15 @@ from game.training.figure import Figure
 
 HALF_MM, CORTEX_MM = 13.5, 1.5  # of a box of bone, and its cortex
 APERTURE_MM = 0.6
-BORE_MM = 2.39
+BORE_MM, STEEL_MM = 2.39, 1.525  # an 11G cannula's bore, and its radius
+DRAWN_MM = 16.0  # of the box' 27, that a cannula comes out while it is timed
 RATES_ML_MIN = (1.0, 3.0, 6.0)  # a slow and a fast hand; facts/procedure.md
 
 
 def figures(ml: float = 10.0) -> list[Figure]:
     """All of them; `ml` is how far the timed runs go."""
-    return [*textbook(), *halved(), twin(), *(f for rate in RATES_ML_MIN for f in speed(rate, ml))]
+    still = (f for rate in RATES_ML_MIN for f in speed(rate, ml))
+    return [*textbook(), *halved(), twin(), *still, *speed(RATES_ML_MIN[1], ml, drawn_mm=DRAWN_MM)]
 
 
 def textbook() -> list[Figure]:
@@ -81,16 +85,25 @@ def cracked_box(spacing: float, half_mm: float = HALF_MM, reach_mm: float = 6.0)
     )
 
 
-def injected(medium: Medium, ml: float, ml_min: float) -> tuple[Cement, FloatArray, list[int]]:
-    """`ml` beside the fracture in steps of 50 ms; ms of the processor, and rows, of each step."""
+def injected(
+    medium: Medium, ml: float, ml_min: float, drawn_mm: float = 0.0
+) -> tuple[Cement, FloatArray, list[int]]:
+    """`ml` beside the fracture in steps of 50 ms; ms of the processor, and rows, of each step. With
+    `drawn_mm` a cannula comes down along z meanwhile, about the middle, out of its own track."""
     steps = round(ml / (ml_min / 60.0 * 0.05))
     asked = replace(request(ml / steps, bore=BORE_MM, tip=(1.0, 2.0, 0.0)), length=125.0)
+    track = tuple(Hole((1.0, 2.0, z), STEEL_MM) for z in np.arange(-20.0, 0.5 * drawn_mm, 0.5))
     advance(medium, NO_CHANNELS, EMPTY, asked)
     cement, times, rows = EMPTY, [], []
+    channels, stood = NO_CHANNELS, inf
     for n in range(steps):
-        now = replace(asked, time_s=0.05 * n)
+        z = drawn_mm * (0.5 - n / steps)
         began = thread_time()
-        cement = advance(medium, NO_CHANNELS, cement, now)
+        if drawn_mm and stood != (stood := round(z / MOVED_MM) * MOVED_MM):
+            steel = Shaft((1.0, 2.0, stood), (0.0, 0.0, 1.0), STEEL_MM, 20.0 + stood)
+            channels = channels_of(medium.grid, track, (steel,))
+        now = replace(asked, time_s=0.05 * n, tip=(1.0, 2.0, z))
+        cement = advance(medium, channels, cement, now)
         times.append(1000.0 * (thread_time() - began))
         rows.append(len(cement.voxels))
     return cement, np.array(times), rows
@@ -146,10 +159,12 @@ def _edge(medium: Medium) -> NDArray[np.int64]:
     return np.flatnonzero(outer).astype(np.int64)
 
 
-def speed(ml_min: float, ml: float = 10.0) -> list[Figure]:
-    """Every 50 ms step of a run from nothing to `ml` at 0.75 mm, with fracture and leaks."""
-    cement, times, _ = injected(cracked_box(0.75), ml, ml_min)
+def speed(ml_min: float, ml: float = 10.0, drawn_mm: float = 0.0) -> list[Figure]:
+    """Every 50 ms step of a run from nothing to `ml` at 0.75 mm, with fracture and leaks, and with
+    a cannula drawn over `drawn_mm` or none."""
+    cement, times, _ = injected(cracked_box(0.75), ml, ml_min, drawn_mm)
     told = f"50 ms step to {ml:g} mL at {ml_min:g} mL/min"
+    told += f", cannula drawn {drawn_mm:g} mm" if drawn_mm else ""
     lost = abs(float(cement.ml.sum()) - cement.delivered_ml) / cement.delivered_ml
     return [
         Figure(f"{told}, mean", "ms", float(times.mean()), "1"),

@@ -15,6 +15,7 @@ from game.simulation.cement.medium import Medium
 
 VEIN = 6  # a voxel's face towards its vein
 POINT = 0.252731  # p0 K h / (mu Q) of a point source on the seven-point grid (Watson's integral)
+MOUTH = 4096  # voxels under a bore, at most
 TIGHT = 1.0e-3  # bone so much tighter than its neighbour is a wall to it: a project choice
 
 
@@ -189,6 +190,35 @@ def ease(bone, v, axis):  # type: ignore[no-untyped-def]
     """Permeability of voxel v along an axis, mm2."""
     place = bone.over[v]
     return bone.channel[place, axis] if place >= 0 else float(bone.permeability[v, axis])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def mouth_of(bone, tip, radius):  # type: ignore[no-untyped-def]
+    """The voxels, sorted, that a bore of `radius` at `tip`, in cells, opens into: those with their
+    centre within it and the one that holds the tip, unless they are closed or TIGHT against the
+    loosest of them; none where the tip is beyond the grid."""
+    shape = bone.shape
+    low, high = np.empty(3, np.int64), np.empty(3, np.int64)
+    for k in range(3):
+        nearest = np.rint(tip[k])
+        if not 0 <= nearest < shape[k]:
+            return np.empty(0, np.int64)
+        low[k] = max(0, int(min(nearest, np.ceil(tip[k] - radius))))
+        high[k] = min(shape[k] - 1, int(max(nearest, np.floor(tip[k] + radius))))
+    found, loose = np.empty(MOUTH, np.int64), np.empty(MOUTH)
+    count = 0
+    for x in range(low[0], high[0] + 1):
+        for y in range(low[1], high[1] + 1):
+            for z in range(low[2], high[2] + 1):
+                a, b, c = x - tip[0], y - tip[1], z - tip[2]
+                holds = x == np.rint(tip[0]) and y == np.rint(tip[1]) and z == np.rint(tip[2])
+                if (holds or a * a + b * b + c * c <= radius * radius) and count < MOUTH:
+                    v = (x * shape[1] + y) * shape[2] + z
+                    found[count] = v
+                    loose[count] = (ease(bone, v, 0) + ease(bone, v, 1) + ease(bone, v, 2)) / 3.0
+                    count += 1
+    least = TIGHT * loose[:count].max()
+    return found[:count][(loose[:count] > 0.0) & (loose[:count] >= least)]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -26,10 +26,10 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from game.geometry.grid import Point
+from game.geometry.grid import FloatArray, Point
 from game.patient.patient import Region
 from game.simulation.cement.body import Cement, Injection
-from game.simulation.cement.bone import Bone, bone_of
+from game.simulation.cement.bone import MOUTH, Bone, bone_of, mouth_of
 from game.simulation.cement.channels import Channels, differing
 from game.simulation.cement.injection import REFRESH_S, inject, ready, settled
 from game.simulation.cement.loading import rebuilt
@@ -45,9 +45,7 @@ from game.simulation.cement.network import (
 from game.simulation.cement.rheology import rate
 from game.simulation.cement.solving import SMALL
 
-MOUTH = 4096  # voxels under a bore, at most
 LEAST_ROWS = 65536  # that arrays are made for; pages are touched as used
-TIGHT = 1.0e-3  # mouth voxels this much tighter than the loosest get no flow: a project choice
 
 
 @dataclass(eq=False)
@@ -84,21 +82,13 @@ def advance(medium: Medium, channels: Channels, cement: Cement, injection: Injec
     net, bone, law = kept.net, kept.bone, injection.product.law
     opening = injection.tip, injection.bore
     still = kept.opening == opening and len(kept.stale) == 0
-    mouth = kept.mouth if still else _mouth(medium, channels, injection)
+    mouth = kept.mouth if still else mouth_of(bone, *_within(medium, injection))
     if len(mouth) == 0:
         return _refused(cement, injection)
-    known = kept.cement is cement
-    kept.cement = None  # until it is whole again
     time_s, elapsed, arriving = _clock(cement, injection)
-    if not known:
-        values = np.array([cement.ml, cement.age_s, cement.celsius, cement.pa_s, cement.potential])
-        rebuilt(net, bone, law, (cement.voxels, values, cement.exit), mouth, arriving)
-        _enter(net, medium, cement)
-    elif not still:
-        changed = np.unique(np.concatenate([kept.stale, kept.mouth, mouth]))
-        moved(net, bone, law, mouth, arriving, changed)
+    fresh = _brought_to(kept, cement, mouth, law, arriving)
     rows = net.slot[mouth].astype(np.int64)
-    ready(net, bone, law, rows, not (known and still), elapsed, arriving, cement.flow_mm3_s)
+    ready(net, bone, law, rows, fresh, elapsed, arriving, cement.flow_mm3_s)
     poured, flow, resistance, mpa, _ = inject(
         net, bone, law, rows, (injection.bore / 2.0, injection.length),
         (injection.ml, injection.seconds, injection.limit_mpa, injection.compliance),
@@ -118,6 +108,28 @@ def advance(medium: Medium, channels: Channels, cement: Cement, injection: Injec
     return after
 
 
+def _brought_to(
+    kept: _Kept,
+    cement: Cement,
+    mouth: NDArray[np.int64],
+    law: NDArray[np.float64],
+    arriving: tuple[float, float],
+) -> bool:
+    """Make the kept network that of a cement under a mouth; returns whether it is another now."""
+    known, changed = kept.cement is cement, kept.stale
+    kept.cement = None  # until it is whole again
+    if not known:
+        values = np.array([cement.ml, cement.age_s, cement.celsius, cement.pa_s, cement.potential])
+        rebuilt(kept.net, kept.bone, law, (cement.voxels, values, cement.exit), mouth, arriving)
+        _enter(kept.net, kept.medium, cement)
+        return True
+    if not np.array_equal(kept.mouth, mouth):
+        changed = np.union1d(changed, np.setxor1d(kept.mouth, mouth))
+    if len(changed):
+        moved(kept.net, kept.bone, law, mouth, arriving, changed)
+    return len(changed) > 0
+
+
 def _check(injection: Injection) -> None:
     for name in ("bore", "length", "seconds"):
         value = getattr(injection, name)
@@ -133,29 +145,10 @@ def _check(injection: Injection) -> None:
         raise ValueError(f"injection tip is {injection.tip}; it must be three numbers")
 
 
-def _mouth(medium: Medium, channels: Channels, injection: Injection) -> NDArray[np.int64]:
-    """The voxels that the bore opens into, as flat indices.
-
-    They are those with their centre within the bore's radius of the tip, or the one that holds it;
-    none where the tip is beyond the grid or everything about it is closed."""
-    grid, radius = medium.grid, injection.bore / 2.0
-    at = (np.asarray(injection.tip) - grid.origin) / grid.spacing
-    nearest = np.rint(at)
-    if np.any(nearest < 0) or np.any(nearest >= grid.shape):
-        return np.empty(0, np.int64)
-    reach = np.arange(-int(radius / grid.spacing) - 1, int(radius / grid.spacing) + 2)
-    cells = nearest + np.stack(np.meshgrid(reach, reach, reach, indexing="ij"), -1).reshape(-1, 3)
-    near = ((cells - at) ** 2).sum(axis=1) <= (radius / grid.spacing) ** 2
-    near |= np.all(cells == nearest, axis=1)
-    near &= np.all((cells >= 0) & (cells < grid.shape), axis=1)
-    index = cells[near].astype(np.int64)
-    flat = np.ravel_multi_index(tuple(index.T), grid.shape).astype(np.int64)
-    open_to = medium.permeability.reshape(-1, 3)[flat].astype(float).mean(axis=1)
-    if len(channels.voxels):
-        place = np.minimum(np.searchsorted(channels.voxels, flat), len(channels.voxels) - 1)
-        here = channels.voxels[place] == flat
-        open_to[here] = channels.permeability[place[here]].mean(axis=1)
-    return flat[(open_to > 0) & (open_to >= TIGHT * open_to.max())]
+def _within(medium: Medium, injection: Injection) -> tuple[FloatArray, float]:
+    """The tip and the bore's radius in voxels."""
+    grid = medium.grid
+    return grid.index_from_point(np.array(injection.tip)), injection.bore / 2.0 / grid.spacing
 
 
 def _clock(cement: Cement, injection: Injection) -> tuple[float, float, tuple[float, float]]:

@@ -33,7 +33,7 @@ from game.simulation.cement.network import (
 @njit(nogil=True, cache=True, error_model="numpy")
 def moved(net, bone, law, mouth, arriving, changed):  # type: ignore[no-untyped-def]
     """Bring a network whose rows all hold cement to a new `mouth` and to what `changed` (k,) says:
-    each voxel once whose channel is another now, and those of both mouths."""
+    each voxel once whose channel is another now or that lies under but one of both mouths."""
     _resized(net, bone, changed)
     _emptied(net, bone, mouth, changed)
     first = net.counts[ROWS]
