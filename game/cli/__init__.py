@@ -239,7 +239,8 @@ def bench(
         Path | None, typer.Option(help="Where --leaks keeps patients, to go on where it stopped.")
     ] = None,
     against: Annotated[
-        str | None, typer.Option(help="A product that --leaks compares on the same people.")
+        list[str] | None,
+        typer.Option(help="A product that --leaks compares on the same people; may be repeated."),
     ] = None,
     direct: Annotated[
         bool, typer.Option("--direct", help="Give the cement of --leaks without the room: faster.")
@@ -259,7 +260,7 @@ def bench(
 
     Example: sacrosim bench cement --json
 
-    Example: sacrosim bench cement --leaks 200 --against high-viscosity
+    Example: sacrosim bench cement --leaks 200 --against high-viscosity --against low-viscosity
 
     Example: sacrosim bench patient --survey 200
 
@@ -273,7 +274,7 @@ def bench(
         survey_people(survey, as_json)
         return
     if leaks is not None:
-        if not leak_study(leaks, keep, people, against, direct, as_json):
+        if not leak_study(leaks, keep, people, against or [], direct, as_json):
             raise typer.Exit(1)
         return
     _timed([p.value for p in part] if part else None, patient, library, as_json)

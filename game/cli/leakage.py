@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,8 @@ from game.errors import BadInput
 from game.terminal import print_table, screen, working
 
 if TYPE_CHECKING:
-    from game.training.leakage import Person, Rate, Risk, Treat
+    from game.training.leak_rates import Rate, Risk
+    from game.training.leakage import Person, Treat
 
 PATIENT_MB = 160  # of one kept patient
 
@@ -21,22 +22,24 @@ def leak_study(
     count: int,
     keep: Path | None,
     people: Path | None,
-    against: str | None,
+    against: Sequence[str],
     direct: bool,
     as_json: bool,
 ) -> bool:
     """The expert on `count` drawn patients, or on those saved in `people`; what is done is kept in
-    `keep`, so that a stopped study goes on. `against` names a product to be compared with the usual
-    one on the same patients; `direct` gives the columns without the room. False where a published
-    range is missed."""
+    `keep`, so that a stopped study goes on. `against` names products to be compared with the usual
+    one, and with each other, on the same patients; `direct` gives the columns without the room.
+    False where a published range is missed."""
     from game.patient.store import cache_folder
     from game.simulation.cement.products import USUAL, products
     from game.training.columns import columns
     from game.training.feel import saved_in
-    from game.training.leakage import procedure, rates, risks
+    from game.training.leak_rates import compared, rates
+    from game.training.leakage import procedure
 
-    if against is not None and against not in products():
-        raise BadInput(f"--against {against}; there are {', '.join(sorted(products()))}")
+    for name in against:
+        if name not in products():
+            raise BadInput(f"--against {name}; there are {', '.join(sorted(products()))}")
     if people is not None and not saved_in(people):
         raise BadInput(f"--people {people} is not a folder of saved patients (`patient new --out`)")
     if people is not None:
@@ -45,17 +48,20 @@ def leak_study(
     made = "" if people else f", patients of {PATIENT_MB} MB each too"
     screen.print(f"results are kept in {keep}{made}")
     treat = columns if direct else procedure
-    found = _run(count, keep, treat, USUAL, people)
-    other = _run(count, keep, treat, against, people) if against else []
-    rows, compared = rates(found), risks(other, found) if other else []
+    found = {
+        name: _run(count, keep, treat, name, people) for name in dict.fromkeys((USUAL, *against))
+    }
+    rows, pairs = {name: rates(done) for name, done in found.items()}, compared(found)
     if as_json:
-        print(json.dumps(_page(found, rows, other, compared)))
+        print(json.dumps(_page(found, rows, pairs)))
     else:
-        _print(found, rows, f"with {USUAL}")
-        if other:
-            _print(other, rates(other), f"with {against}")
-            _print_risks(compared, f"{against} beside {USUAL}")
-    return all(row.inside for row in rows) and all(row.inside for row in compared)
+        for name in found:
+            _print(found[name], rows[name], f"with {name}")
+        for (thick, thin), risks in pairs.items():
+            _print_risks(risks, f"{thick} beside {thin}")
+    return all(row.inside for row in rows[USUAL]) and all(
+        risk.inside for risks in pairs.values() for risk in risks
+    )
 
 
 def _run(count: int, keep: Path, treat: Treat, product: str, people: Path | None) -> list[Person]:
@@ -71,20 +77,26 @@ def _run(count: int, keep: Path, treat: Treat, product: str, people: Path | None
 
 
 def _page(
-    found: Sequence[Person], rows: Sequence[Rate], other: Sequence[Person], compared: Sequence[Risk]
+    found: Mapping[str, Sequence[Person]],
+    rows: Mapping[str, Sequence[Rate]],
+    pairs: Mapping[tuple[str, str], Sequence[Risk]],
 ) -> dict[str, object]:
     return {
-        "people": [asdict(one) for one in found],
-        "rates": [asdict(row) | {"inside": row.inside} for row in rows],
-        "other_people": [asdict(one) for one in other],
-        "risks": [
+        name: {
+            "people": [asdict(one) for one in found[name]],
+            "rates": [asdict(row) | {"inside": row.inside} for row in rows[name]],
+        }
+        for name in found
+    } | {
+        f"{thick} beside {thin}": [
             asdict(row) | {"ratio": row.ratio, "interval": row.interval, "inside": row.inside}
-            for row in compared
-        ],
+            for row in risks
+        ]
+        for (thick, thin), risks in pairs.items()
     }
 
 
-def _print_risks(compared: Sequence[Risk], title: str) -> None:
+def _print_risks(risks: Sequence[Risk], title: str) -> None:
     cells = [
         (
             row.route.replace("_", " "),
@@ -94,7 +106,7 @@ def _print_risks(compared: Sequence[Risk], title: str) -> None:
             "" if row.published is None else "{:g}-{:g}".format(*row.published),
             "" if row.published is None else ("yes" if row.inside else "NO"),
         )
-        for row in compared
+        for row in risks
     ]
     columns = ("route", "sacroplasties", "relative risk", "95 %", "published", "inside")
     print_table(columns, cells, title)

@@ -1,9 +1,7 @@
-"""How often the expert's cement leaks, by route, over drawn patients, beside what was published.
+"""Where the expert's cement leaks in drawn patients, and what a radiograph shows of it.
 
-Published: 63 sacroplasties (sides) of 33 patients, judged on radiographs (PMID 22523935): into the
-fracture gap 27 % (95 % interval 17-40), veins 6 (2-15), foramina 3 (0.4-11), L5/S1 disc 2 (0-9);
-CT finds 1.5 times as many (PMID 12585583 and related). Here a sacroplasty is one ala treated by the
-expert's whole procedure; alae that the long-axis path does not serve are left out and counted.
+A sacroplasty is one ala treated by the expert's whole procedure; alae that the long-axis path does
+not serve are left out and counted.
 
 What a radiograph shows: the leak's shadow on the final AP and lateral, in pixels of PIXEL_MM, where
 it is SHOWN_MM thick or more and not behind more cement; a leak counts once what shows of it is
@@ -14,16 +12,14 @@ thresholds are project choices, not validated.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from math import exp, sqrt
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
 
 from game.errors import BadInput
 from game.geometry.carm import detector_direction
@@ -50,16 +46,8 @@ from game.training.levels import LevelError, approaches_for, make_case
 
 PIXEL_MM, SHOWN_MM = 0.75, 0.75
 VISIBLE_ML = 0.03  # a bead of 3.9 mm
-CT_ML = 0.02  # of 3.4 mm: with both, CT finds about CT_RATIO leaks for one that radiographs do, in
-# the alae that they were chosen on
-CT_RATIO = 1.5  # leaks on CT for one on radiographs: PMID 12585583 and related
-CONFIDENCE = 0.95
-PUBLISHED: Mapping[Exit, tuple[float, float, float]] = {
-    Exit.FRACTURE_GAP: (27.0, 17.0, 40.0),
-    Exit.VEINS: (6.0, 2.0, 15.0),
-    Exit.FORAMINA: (3.0, 0.4, 11.0),
-    Exit.DISC: (2.0, 0.0, 9.0),
-}  # per cent of sacroplasties and 95 % interval, PMID 22523935
+CT_ML = 0.02  # of 3.4 mm: with both, CT finds about 1.5 leaks for one that radiographs do, as was
+# published (PMID 12585583 and related), in the alae that they were chosen on
 
 
 @dataclass(frozen=True)
@@ -93,25 +81,6 @@ class Person:
     seed: int
     sides: tuple[Sacroplasty, ...]
     refused: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Rate:
-    """How many of `of` sacroplasties leaked by a route, per cent with the exact (Clopper-Pearson)
-    95 % interval, and the published figure where there is one."""
-
-    route: str
-    count: int
-    of: int
-    per_cent: float
-    low: float
-    high: float
-    published: tuple[float, float, float] | None
-
-    @property
-    def inside(self) -> bool:
-        """Whether the figure lies in the published interval."""
-        return self.published is None or self.published[1] <= self.per_cent <= self.published[2]
 
 
 Treat = Callable[[Case, str], tuple[Cement, Mapping[Side, float], Mapping[Side, float]]]
@@ -299,102 +268,3 @@ def _shadow_ml(flat: FloatArray, ml: FloatArray, out: NDArray[np.bool_]) -> floa
     rest = np.bincount(index[~out], weights=ml[~out], minlength=int(size.prod()))
     thick = 1000.0 * leak / PIXEL_MM**2
     return float(leak[(thick >= SHOWN_MM) & (leak >= rest)].sum())
-
-
-def rates(people: Sequence[Person], seen_ml: float = VISIBLE_ML) -> list[Rate]:
-    """Each route's rate on radiographs, any route's, and any route's on CT."""
-    done = [side for one in people for side in one.sides]
-    found = []
-    for way in Exit:
-        if way != Exit.NONE:
-            name = way.name.lower()
-            count = sum(any(w.exit == name and w.shown_ml >= seen_ml for w in s.ways) for s in done)
-            found.append(_rate(name, count, len(done), PUBLISHED.get(way)))
-    plain = sum(any(w.shown_ml >= seen_ml for w in s.ways) for s in done)
-    on_ct = sum(any(w.ml >= CT_ML for w in s.ways) for s in done)
-    found.append(_rate(ANY, plain, len(done), None))
-    found.append(_rate("any, CT", on_ct, len(done), None))
-    return found
-
-
-def _rate(route: str, count: int, of: int, published: tuple[float, float, float] | None) -> Rate:
-    low, high = interval(count, of)
-    share = 100.0 * count / of if of else 0.0
-    return Rate(route, count, of, share, 100.0 * low, 100.0 * high, published)
-
-
-def interval(count: int, of: int) -> tuple[float, float]:
-    """The exact binomial interval (Clopper & Pearson 1934) at CONFIDENCE; 0 to 1 of nothing.
-
-    Raises ValueError for a count below 0 or above `of`."""
-    if not 0 <= count <= of:
-        raise ValueError(f"{count} of {of}; the count must lie between 0 and {of}")
-    if of == 0:
-        return 0.0, 1.0
-    tail = 0.5 * (1.0 - CONFIDENCE)
-    low = float(beta.ppf(tail, count, of - count + 1)) if count else 0.0
-    high = float(beta.ppf(1.0 - tail, count + 1, of - count)) if count < of else 1.0
-    return low, high
-
-
-@dataclass(frozen=True)
-class Risk:
-    """Leaks by one route in the same `of` alae with thick and with thin cement, their relative risk
-    (NaN where thin never leaks) with its 95 % interval (Katz 1978, of its log), and the published
-    range where there is one."""
-
-    route: str
-    thick: int
-    thin: int
-    of: int
-    published: tuple[float, float] | None
-
-    @property
-    def ratio(self) -> float:
-        return self.thick / self.thin if self.thin else float("nan")
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """NaN where either never leaks."""
-        if not (self.thick and self.thin):
-            return float("nan"), float("nan")
-        spread = 1.96 * sqrt(1.0 / self.thick + 1.0 / self.thin - 2.0 / self.of)
-        return self.ratio * exp(-spread), self.ratio * exp(spread)
-
-    @property
-    def inside(self) -> bool:
-        """Whether the ratio lies in the published range."""
-        return self.published is None or self.published[0] <= self.ratio <= self.published[1]
-
-
-ANY = "any, radiographs"
-RISKS: Mapping[str, tuple[float, float] | None] = {
-    ANY: (0.3, 0.6),
-    Exit.VEINS.name.lower(): (0.35, 0.85),
-    Exit.FRACTURE_GAP.name.lower(): None,
-}  # of vertebrae with high- and low-viscosity cement: 0.38 (0.29-0.51), 0.47; by veins 0.54
-# (0.35-0.85) (PMC5895344 and trials since)
-
-
-def risks(
-    thick: Sequence[Person], thin: Sequence[Person], seen_ml: float = VISIBLE_ML
-) -> list[Risk]:
-    """How often thick cement leaks (on radiographs), and how often thin, in the alae that both were
-    given to: by any route and by those of RISKS."""
-    found = []
-    for route, published in RISKS.items():
-        one, other = _leaky(thick, route, seen_ml), _leaky(thin, route, seen_ml)
-        both = one.keys() & other.keys()
-        counts = sum(one[key] for key in both), sum(other[key] for key in both)
-        found.append(Risk(route, *counts, len(both), published))
-    return found
-
-
-def _leaky(people: Sequence[Person], route: str, seen_ml: float) -> Mapping[tuple[int, Side], bool]:
-    return {
-        (side.seed, side.side): any(
-            way.shown_ml >= seen_ml and route in (ANY, way.exit) for way in side.ways
-        )
-        for one in people
-        for side in one.sides
-    }

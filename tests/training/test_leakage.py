@@ -16,17 +16,13 @@ from game.simulation.cement import Exit
 from game.simulation.cement.products import USUAL
 from game.training import leakage
 from game.training.columns import columns
+from game.training.leak_rates import PUBLISHED, TRIALLED, Risk, compared, interval, rates, risks
 from game.training.leakage import (
     CT_ML,
     PIXEL_MM,
-    PUBLISHED,
     Person,
-    Risk,
     Sacroplasty,
     Way,
-    interval,
-    rates,
-    risks,
     study,
 )
 
@@ -106,6 +102,16 @@ def test_the_relative_risk_compares_the_same_alae() -> None:
     assert whole.inside and not found["veins"].inside
     assert (found["veins"].thick, found["veins"].thin) == (0, 1)
     assert np.isnan(risks(thick, [side(3)])[0].ratio)
+
+
+def test_products_are_compared_two_by_two_the_thicker_by_the_thinner() -> None:
+    leak = ("fracture_gap", 0.2, 0.1)
+    thick, usual, thin = "high-viscosity", USUAL, "low-viscosity"
+    found = {usual: [side(1)], thin: [side(1, leak)], thick: [side(1)]}
+    pairs = compared(found)
+    assert pairs.keys() == {(thick, usual), (thick, thin), (usual, thin)}
+    assert pairs[TRIALLED][0].thin == 1 and pairs[TRIALLED][0].published == (0.3, 0.6)
+    assert pairs[thick, usual][0].published is None and pairs[thick, usual][0].inside
 
 
 def test_a_relative_risk_has_the_interval_of_its_log() -> None:
