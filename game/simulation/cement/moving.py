@@ -24,7 +24,6 @@ from game.simulation.cement.network import (
     ROWS,
     VOXEL,
     added_front,
-    blocked,
     converted,
     wire,
 )
@@ -36,10 +35,8 @@ def moved(net, bone, law, mouth, arriving, changed):  # type: ignore[no-untyped-
     each voxel once whose channel is another now or that lies under but one of both mouths."""
     _resized(net, bone, changed)
     _emptied(net, bone, mouth, changed)
-    first = net.counts[ROWS]
     _raised(net, mouth, changed)
     opened(net, bone, law, mouth, arriving)
-    blocked(net, bone, first, net.counts[ROWS])
     rows = _beside(net, bone, changed)
     faces = _undone(net, rows)
     for r in rows:

@@ -159,7 +159,9 @@ def wire(net, bone, first, last):  # type: ignore[no-untyped-def]
     faces."""
     label, over, permeability, channel = net.label, bone.over, bone.permeability, bone.channel
     size, shape, h = len(over), bone.shape, bone.h
-    blocked(net, bone, first, last)
+    for r in range(first, last):
+        v = label[VOXEL, r]
+        net.block[r] = _block(v, shape, label[REGION, r]) if v < size else -1
     for r in range(first, last):
         v = label[VOXEL, r]
         if v >= size or among(bone.roots, v):
@@ -191,15 +193,6 @@ def wire(net, bone, first, last):  # type: ignore[no-untyped-def]
                 _tie(net.joined, net.turn, net.half, net.gain, r, f, i, f ^ 1, here, there, gain)
                 _mark(net.block, net.crosses, r, f, i, f ^ 1)
     _summed(net, first, last)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def blocked(net, bone, first, last):  # type: ignore[no-untyped-def]
-    """Number the blocks of the rows from `first` to `last`."""
-    for r in range(first, last):
-        v = net.label[VOXEL, r]
-        inside = v < len(bone.over)
-        net.block[r] = _block(v, bone.shape, net.label[REGION, r]) if inside else -1
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
