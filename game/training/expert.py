@@ -141,12 +141,13 @@ class _Expert:
     # Cement
 
     def fresh_batch(self) -> Procedure:
-        """Cement that is about to be toothpaste; the batch before is given up once it is stiff."""
+        """Cement, mixed and about to be toothpaste; the batch before is given up once stiff."""
         yield from self.do(Connect(None))
         while self.workable():
             yield from self.tick(Control())
         yield from self.do(Mix(self.product))
-        yield from self.until_age(product_of(self.state).window_s[0] - PRIMING_S)
+        chosen = product_of(self.state)
+        yield from self.until_age(max(chosen.mixing_s, chosen.window_s[0] - PRIMING_S))
 
     def workable(self) -> bool:
         """Whether a batch is mixed that may still be injected."""
@@ -156,11 +157,12 @@ class _Expert:
         return found in ("liquid", "toothpaste")
 
     def prime(self, side: Side) -> Procedure:
-        """Stylet out, and the bore filled until cement stands at the tip."""
+        """Stylet out, and the bore filled until cement stands at the tip, or is too thick to."""
         yield from self.do(MoveStylet(side, False))
         yield from self.full_syringe(side)
-        dead = self.state.cannulas[side].dead_volume_ml
-        while self.state.injector.bore_ml.get(side, 0.0) < dead - SHORT_OF_TIP_ML:
+        full = self.state.cannulas[side].dead_volume_ml - SHORT_OF_TIP_ML
+        until = self.state.time + round(PATIENCE_S * UNITS_PER_SECOND)
+        while self.state.injector.bore_ml.get(side, 0.0) < full and self.state.time < until:
             yield from self.tick(Control(plunger=FLOW_UL_S))
         yield from self.full_syringe(side)
 
