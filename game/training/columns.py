@@ -9,7 +9,7 @@ side's batch is mixed at once; a leak is seen when the aliquot that made it is o
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, inf
 
 from game.devices.cannula import GAUGES
 from game.devices.injector import SYRINGES
@@ -31,6 +31,7 @@ from game.training.expert import (
     SYRINGE,
     SYRINGE_ALIQUOTS,
 )
+from game.training.leakage import TRIALS_BEGAN_S
 from game.training.plan import Line, cannula_length, planned_line
 
 STEP_S = 0.25
@@ -49,7 +50,8 @@ def columns(case: Case, product: str) -> tuple[Cement, dict[Side, float], dict[S
         holes = _drilled(holes, planned_line(case, side), _radius(case))
     for side in case.level.sides:
         column = _Column(case, side, chosen, holes, now)
-        now += max(chosen.window_s[0], PRIMING_S)
+        begins = min(chosen.window_s[0], TRIALS_BEGAN_S.get(product, inf))
+        now += max(chosen.mixing_s, begins, PRIMING_S)
         cement, now = column.filled(cement, now)
         given[side], peaks[side] = column.ml, column.peak_mpa
     return cement, given, peaks

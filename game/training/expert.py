@@ -8,7 +8,7 @@ picture shows it, not before.
 from __future__ import annotations
 
 from collections.abc import Generator
-from math import ceil
+from math import ceil, inf
 
 import numpy as np
 
@@ -65,18 +65,23 @@ UNDER_SKIN_MM = 4.0  # a cannula drawn back this far is taken away
 START_MM = 5.0  # the tip is brought to the skin from this far
 
 
-def perform(case: Case, entry_offset: float = 0.0, product: str = USUAL) -> Procedure:
+def perform(
+    case: Case, entry_offset: float = 0.0, product: str = USUAL, injected_from_s: float = inf
+) -> Procedure:
     """The whole case with a cement `product`; `entry_offset` mm displaces both bony entries, to
-    test the grading."""
-    yield from _Expert(case, entry_offset, product).whole_case()
+    test the grading. Injection begins when the cement is toothpaste, or `injected_from_s` s after
+    mixing where that is earlier: too soon by what is taught, as others did it."""
+    yield from _Expert(case, entry_offset, product, injected_from_s).whole_case()
 
 
 class _Expert:
     """`state` is the last State seen; every generator is a stretch of the procedure."""
 
-    def __init__(self, case: Case, entry_offset: float, product: str) -> None:
+    def __init__(
+        self, case: Case, entry_offset: float, product: str, injected_from_s: float
+    ) -> None:
         self.case = case
-        self.product = product
+        self.product, self.injected_from_s = product, injected_from_s
         self.state = begin(case)
         self.sides = case.level.sides
         self.lines = {side: planned_line(case, side, entry_offset) for side in self.sides}
@@ -147,7 +152,8 @@ class _Expert:
             yield from self.tick(Control())
         yield from self.do(Mix(self.product))
         chosen = product_of(self.state)
-        yield from self.until_age(max(chosen.mixing_s, chosen.window_s[0] - PRIMING_S))
+        begins = min(chosen.window_s[0], self.injected_from_s)
+        yield from self.until_age(max(chosen.mixing_s, begins - PRIMING_S))
 
     def workable(self) -> bool:
         """Whether a batch is mixed that may still be injected."""
