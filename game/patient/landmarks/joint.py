@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from game.geometry.grid import FloatArray
@@ -13,6 +14,7 @@ from game.patient.segmentation import Bones
 
 GAP_MM = 6.0  # widest joint space taken for the joint (2-4 mm [U], facts/anatomy.md, plus a voxel
 # of 3 mm drawn on either side)
+MOST_OVERLAP_MM = np.float32(6.0)  # of two labels that were drawn over the joint; project choice
 FACING = -0.6  # cosine between the two surfaces' normals, at most; project choice
 GAP_FADE_MM, FACING_FADE = 2.0, 0.3  # over which a place stops to be joint; project choice
 BACKWARD = 0.05  # posterior against caudal in 'posterior-inferior'; project choice
@@ -45,11 +47,21 @@ def _between(
     """Voxels (n, 3) half-way between sacrum and hip, the gap there, mm (n,), and the cosine (n,)
     between the two surfaces' normals."""
     hip = bones.hip[side]
-    apart = bones.sacrum + hip
-    middle = (np.abs(bones.sacrum - hip) < bones.grid.spacing) & (apart < widest) & (apart > -6.0)
+    middle = np.empty(hip.shape, np.bool_)
+    _half_way(bones.sacrum, hip, np.float32(bones.grid.spacing), np.float32(widest), middle)
     index = np.argwhere(middle)
     facing = (_normals(bones.sacrum, index) * _normals(hip, index)).sum(axis=1)
-    return index, apart[middle], facing
+    return index, bones.sacrum[middle] + hip[middle], facing
+
+
+@njit(nogil=True, cache=True)
+def _half_way(one, other, near, widest, out):  # type: ignore[no-untyped-def]
+    """Where two distances are alike to `near` and their sum is a gap, no overlap of bones."""
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            for k in range(out.shape[2]):
+                a, b = one[i, j, k], other[i, j, k]
+                out[i, j, k] = abs(a - b) < near and -MOST_OVERLAP_MM < a + b < widest
 
 
 def _normals(distance: FloatArray, index: NDArray[np.int_]) -> FloatArray:
