@@ -22,8 +22,11 @@ END_SHARES = (0.0275, 0.04)  # of the joint, that its caudal end is read from, a
 # project choice
 END_MM = 3.5  # from the middle of the latter to the end: two thirds of its height, where a joint
 # narrows linearly; read off the three scans
-PIIS_REACH_MM = 25.0  # of the PIIS from the joint's caudal end; project choice
+PIIS_REACH_MM, PIIS_FADE_MM = 25.0, 5.0  # of the PIIS from the joint's caudal end, and over how
+# much to either side that ends; project choice
 BLUNT_MM = 3.0  # project choice
+PIIS_BLUNT_MM = 4.0  # project choice: over 3 mm the few slices that show a PIIS move it by 1.5 mm
+PIIS_LOWER = 0.7  # caudal against posterior in 'hindmost and lowest'; project choice
 FRONT_BLUNT_MM = (
     6.0  # project choice: the tubercle is blunter, and further from what sets the frame
 )
@@ -107,9 +110,15 @@ def spines(bones: Bones, side: Side, frame: Frame, caudal: FloatArray) -> dict[s
     above = local[:, 2] > 0
     if above.any():
         found[f"psis_{side}"] = _furthest(points[above], local[above, 1])
-    near = np.linalg.norm(local, axis=1) < PIIS_REACH_MM
+    far = np.linalg.norm(local, axis=1) - PIIS_REACH_MM
+    near = far < PIIS_FADE_MM
     if near.any():
-        found[f"piis_{side}"] = _furthest(points[near], (local[:, 1] - 0.7 * local[:, 2])[near])
+        way = np.array([0.0, 1.0, -PIIS_LOWER])
+        share = np.clip(0.5 - 0.5 * far[near] / PIIS_FADE_MM, 0.0, 1.0)
+        tip = _furthest(points[near], local[near] @ way, PIIS_BLUNT_MM, share)
+        # such a mean lies as far within a blunt tip as it is spread: held at BLUNT_MM
+        out = (PIIS_BLUNT_MM - BLUNT_MM) * way / (way @ way)
+        found[f"piis_{side}"] = tip + out @ frame.axes
     return {name: Landmark(point, True, 5.0) for name, point in found.items()}
 
 
@@ -130,7 +139,12 @@ def front(bones: Bones, side: Side, frame: Frame) -> dict[str, Landmark]:
     return found
 
 
-def _furthest(points: FloatArray, reach: FloatArray, blunt: float = BLUNT_MM) -> FloatArray:
+def _furthest(
+    points: FloatArray,
+    reach: FloatArray,
+    blunt: float = BLUNT_MM,
+    share: FloatArray | float = 1.0,
+) -> FloatArray:
     """The middle (3,) of the points (n, 3) that reach furthest, fading over `blunt` mm: a blunt
-    process has no single hindmost point."""
-    return np.average(points, axis=0, weights=np.exp((reach - reach.max()) / blunt))
+    process has no single hindmost point. Each counts by its `share` (n,) above 0."""
+    return np.average(points, axis=0, weights=share * np.exp((reach - reach.max()) / blunt))
