@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from game.geometry.grid import FloatArray, Grid, Point
+from game.geometry.views import Anatomy
 from game.patient.cortex import cortex_of
 from game.patient.density import Levels, drawn_hounsfield
 from game.patient.distance import on_grid
@@ -17,7 +18,7 @@ from game.patient.fracture import crushed_hounsfield, drawn_fractures, fractures
 from game.patient.hazards import hazards_of
 from game.patient.iliac_cortex import Ridges, ridges_of
 from game.patient.landmarks import find_landmarks, open_foramina, planes_and_anatomy
-from game.patient.landmarks.frame import midsagittal, unrolled
+from game.patient.landmarks.frame import Frame, midsagittal, unrolled
 from game.patient.lumbosacral import parted_at_s1
 from game.patient.patient import (
     Fracture,
@@ -32,13 +33,14 @@ from game.patient.patient import (
 from game.patient.regions import region_map
 from game.patient.resample import (
     Body,
-    body_of,
+    body_around,
     bones_again,
     bones_of,
     levels_again,
     levels_of,
+    with_sacrum,
 )
-from game.patient.segmentation import Bones, Segmentation
+from game.patient.segmentation import Bones, Level, Segmentation
 from game.patient.shell import COARSE_MM, NOTE, shelled
 from game.patient.surfaces import surface_of
 from game.patient.traits import Traits
@@ -54,41 +56,34 @@ def build(segmentation: Segmentation, traits: Traits | None = None) -> Patient:
     fractures of `traits`; an import has none of its own, and is given the default's fractures.
 
     Raises PatientError where a bone is missing or the landmarks cannot be placed."""
-    levels = levels_of(segmentation)
-    found = bones_of(segmentation, levels)
-    middle = midsagittal(found)
-    landmarks = find_landmarks(found, segmentation.known, middle)
-    centre = landmarks["s1_endplate_centre"].point
-    segmentation, bones, landmarks = _moved(segmentation, found, landmarks, centre)
-    middle = replace(middle, origin=middle.origin - centre)
-    planes, anatomy = planes_and_anatomy(bones, landmarks, middle)
-    parted = parted_at_s1(segmentation, planes["s1_endplate"], anatomy)
-    if parted is not segmentation:
-        segmentation, levels = parted, levels_again(parted, levels)
-        bones = bones_again(parted, levels, bones)
-    ribbon = unrolled(bones, middle)
-    bones = open_foramina(bones, landmarks, ribbon)
-    region = region_map(bones, landmarks, planes, ribbon)
     asked = traits or Traits()
-    fractures = fractures_of(bones, landmarks, region, drawn_fractures(asked), asked.seed)
-    whole = bones
-    if segmentation.source == "procedural":  # an import's bone is what it is
-        bones, region, fractures = stepped(bones, region, fractures, -anatomy.axes[1], asked.seed)
+    found, segmentation, levels = _read(segmentation)
+    landmarks, planes, axes = found.landmarks, found.planes, found.anatomy.axes
+    name, source, spacing = segmentation.name, segmentation.source, max(segmentation.spacing)
+    notes = segmentation.notes + _assumed(segmentation, landmarks, asked.quality)
+    ribbon = unrolled(found.bones, found.middle)
+    bones = whole = open_foramina(found.bones, landmarks, ribbon)
     with ThreadPoolExecutor(1) as aside:  # its kernels are serial, as all here
-        filled = aside.submit(body_of, segmentation, levels, bones, np.zeros(3))
-        cortex = cortex_of(region, bones.grid, asked)
-        body = filled.result()
-        _lay_disc(body, anatomy.axes, planes)
+        around = aside.submit(body_around, segmentation, levels, np.zeros(3))
+        del segmentation, levels  # some hundred MB, which go once they are read
+        region = region_map(bones, landmarks, planes, ribbon)
+        plans = drawn_fractures(asked)
+        fractures = fractures_of(bones, landmarks, region, plans, axes, asked.seed)
+        if source == "procedural":  # an import's bone is what it is
+            bones, region, fractures = stepped(bones, region, fractures, -axes[1], asked.seed)
+        cortex = aside.submit(cortex_of, region, bones.grid, asked)
+        body = with_sacrum(around.result(), bones)
+        _lay_disc(body, axes, planes)
         surfaces = aside.submit(_surfaces, bones, body)
-        spacing = max(segmentation.spacing)
-        levels_hu = Levels.of(landmarks, anatomy.axes)
+        hazards = aside.submit(hazards_of, bones, landmarks, planes, ribbon, region, whole)
         hips = {side: body.levels[code] for side, code in HIPS.items()}
-        ridges = ridges_of(whole, hips, landmarks, anatomy.axes, planes["s1_endplate"].normal)
-        thick = _Cortex(cortex, bones.grid, ridges)
+        ridges = ridges_of(whole, hips, landmarks, axes, planes["s1_endplate"].normal)
+        thick = _Cortex(cortex.result(), bones.grid, ridges)
+        levels_hu = Levels.of(landmarks, axes)
         hounsfield = _hounsfield(body, levels_hu, thick, fractures, spacing, asked)
     return Patient(
-        name=segmentation.name,
-        source=segmentation.source,
+        name=name,
+        source=source,
         traits=traits,
         body=body.grid,
         hounsfield=hounsfield,
@@ -96,17 +91,45 @@ def build(segmentation: Segmentation, traits: Traits | None = None) -> Patient:
         bone=bones.grid,
         sacrum_distance=bones.sacrum,
         hip_distance=bones.hip,
-        cortex=cortex,
+        cortex=thick.field,
         cortex_assumed=True,
         region=region,
         surfaces=surfaces.result(),
         landmarks=landmarks,
         planes=planes,
-        anatomy=anatomy,
+        anatomy=found.anatomy,
         fractures=fractures,
-        hazards=hazards_of(bones, landmarks, planes, ribbon, region, whole),
-        notes=segmentation.notes + _assumed(segmentation, landmarks, asked.quality),
+        hazards=hazards.result(),
+        notes=notes,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What is read off a segmentation's bones, its origin the S1 endplate's centre, LPS mm."""
+
+    bones: Bones
+    landmarks: Mapping[str, Landmark]
+    middle: Frame
+    planes: Mapping[str, Plane]
+    anatomy: Anatomy
+
+
+def _read(segmentation: Segmentation) -> tuple[_Found, Segmentation, dict[Structure, Level]]:
+    """What is found, and in its frame the segmentation and levels that it was found in."""
+    levels = levels_of(segmentation)
+    bones = bones_of(segmentation, levels)
+    middle = midsagittal(bones)
+    landmarks = find_landmarks(bones, segmentation.known, middle)
+    centre = landmarks["s1_endplate_centre"].point
+    moved, bones, landmarks = _moved(segmentation, bones, landmarks, centre)
+    middle = replace(middle, origin=middle.origin - centre)
+    planes, anatomy = planes_and_anatomy(bones, landmarks, middle)
+    parted = parted_at_s1(moved, planes["s1_endplate"], anatomy)
+    if parted is not moved:
+        levels = levels_again(parted, levels)
+        bones = bones_again(parted, levels, bones)
+    return _Found(bones, landmarks, middle, planes, anatomy), parted, levels
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +183,7 @@ def _shifted(origin: Point, centre: FloatArray) -> Point:
 def _lay_disc(body: Body, axes: FloatArray, planes: Mapping[str, Plane]) -> None:
     """Writes the L5/S1 disc into the body where the source did not: what is no bone in an elliptic
     cylinder on the S1 endplate."""
-    near = _around(body.grid, 40.0)
+    near = _around(body.grid, float(np.hypot(max(DISC_HALF_MM), DISC_REACH_MM)))
     points = np.stack(np.meshgrid(*near[1].axes(), indexing="ij"), axis=-1)
     plane = planes["s1_endplate"]
     up = (points - plane.point) @ plane.normal

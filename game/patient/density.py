@@ -13,15 +13,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from game.geometry.grid import FloatArray, Grid
 from game.patient.cortex import OTHER_BONES_MM, THICKER
 from game.patient.distance import on_grid
-from game.patient.iliac_cortex import Ridges
+from game.patient.iliac_cortex import MOST_MM, Ridges
 from game.patient.patient import Landmark, Side, Structure
-from game.patient.resample import Body
+from game.patient.resample import BODY_MM, Body
 from game.patient.traits import Quality, Traits
 
 HEALTHY_LUMBAR_HU = 105.7  # Andresen 2025, controls
@@ -70,6 +71,7 @@ TISSUE_HU: Mapping[Structure, float] = {
     Structure.CALCIFICATION: 900.0,
 }  # textbook CT numbers, rounded
 _TILE = 96  # voxels of the texture's repeating block
+_SLAB = 32  # planes of a bone that are drawn at a time
 _HIPS = (Structure.HIP_LEFT, Structure.HIP_RIGHT)
 _SIDE: Mapping[Structure, Side] = {Structure.HIP_LEFT: "left", Structure.HIP_RIGHT: "right"}
 _BONES = (
@@ -132,16 +134,14 @@ def drawn_hounsfield(
     table = np.full(max(Structure) + 1, TISSUE_HU[Structure.MUSCLE], np.float32)
     for code, value in TISSUE_HU.items():
         table[code] = value
-    hounsfield = table[body.structures]
     texture = _texture(asked.seed)
-    soft = (body.structures > Structure.AIR) & (body.depth > 0)
-    soft &= body.structures != Structure.GAS
-    _add_tiled(hounsfield, texture, soft, MOTTLE_HU)
+    hounsfield = np.empty(body.grid.shape, np.float32)
+    _draw_soft(body.structures, body.depth, table, np.float32(MOTTLE_HU) * texture, hounsfield)
     for code in _BONES:
         if code in body.levels:
             thick = _Thick(cortex, bone, ridges or {}, asked.quality)
             _draw_bone(hounsfield, code, body, levels, thick, asked, texture)
-    return np.rint(hounsfield).astype(np.int16)
+    return np.rint(hounsfield, out=hounsfield).astype(np.int16)
 
 
 def _lay_cartilage(body: Body) -> None:
@@ -175,12 +175,17 @@ class _Thick:
         """mm, on a part of the body's grid."""
         return on_grid(self.field, self.grid.origin, (self.grid.spacing,) * 3, part)
 
-    def other(self, code: Structure, points: FloatArray) -> NDArray[np.float32]:
-        """mm (n,), at LPS points (n, 3) of another bone."""
-        side = _SIDE.get(code)
-        if side is None or side not in self.ridges:
-            return np.full(len(points), THICKER[self.quality] * OTHER_BONES_MM, np.float32)
-        return self.ridges[side].thickness(points, self.quality)
+    def other(
+        self, code: Structure, points: FloatArray, depth: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """mm (n,), at LPS points (n, 3) of another bone, `depth` (n,) mm from its surface; a hip
+        bone's usual thickness where no cortex reaches."""
+        thick = np.full(len(points), THICKER[self.quality] * OTHER_BONES_MM, np.float32)
+        ridges = self.ridges.get(_SIDE[code]) if code in _SIDE else None
+        if ridges is not None:
+            under = depth > -MOST_MM - BODY_MM
+            thick[under] = ridges.thickness(points[under], self.quality)
+        return thick
 
 
 def _draw_bone(
@@ -196,20 +201,23 @@ def _draw_bone(
     part, level = body.levels[code]
     at = _slices(body.grid, part)
     near = (level < 0.5 * part.spacing) & (level <= body.depth[at] + 1e-3)
-    depth = level[near]
-    where = np.nonzero(near)
-    points = np.stack(where, axis=1) * part.spacing + part.origin
-    shell = cortex.sacrum(part)[near] if code == Structure.SACRUM else cortex.other(code, points)
-    half = 0.5 * part.spacing
-    inside = np.clip((half - depth) / part.spacing, 0, 1)
-    deep = np.clip((half - depth - shell) / part.spacing, 0, 1)
-    grain = texture[tuple((w + s.start) % _TILE for w, s in zip(where, at, strict=True))]
-    marrow = marrow_hounsfield(code, points, -depth - shell, levels, lumbar_hounsfield(traits))
-    left = np.clip((marrow - VOID_HU) / (TEXTURE_AT_HU - VOID_HU), 0.0, 1.0)
-    marrow = marrow + (MOTTLE_HU + (TEXTURE_HU - MOTTLE_HU) * np.sqrt(left)) * grain
-    here = hounsfield[at]
-    dense = CORTEX_HU[traits.quality]
-    here[near] = here[near] * (1 - inside) + dense * (inside - deep) + marrow * deep
+    field = cortex.sacrum(part) if code == Structure.SACRUM else None
+    lumbar, dense = lumbar_hounsfield(traits), CORTEX_HU[traits.quality]
+    for first in range(0, part.shape[0], _SLAB):
+        some = slice(first, first + _SLAB)
+        depth, index = level[some][near[some]], np.stack(np.nonzero(near[some]), axis=1)
+        index[:, 0] += first
+        points = index * part.spacing + part.origin
+        shell = cortex.other(code, points, depth) if field is None else field[some][near[some]]
+        half = 0.5 * part.spacing
+        inside = np.clip((half - depth) / part.spacing, 0, 1)
+        deep = np.clip((half - depth - shell) / part.spacing, 0, 1)
+        marrow = marrow_hounsfield(code, points, -depth - shell, levels, lumbar)
+        left = np.clip((marrow - VOID_HU) / (TEXTURE_AT_HU - VOID_HU), 0.0, 1.0)
+        grain = texture[tuple((index + [s.start for s in at]).T % _TILE)]
+        marrow = marrow + (MOTTLE_HU + (TEXTURE_HU - MOTTLE_HU) * np.sqrt(left)) * grain
+        here = hounsfield[at][some]
+        here[near[some]] = here[near[some]] * (1 - inside) + dense * (inside - deep) + marrow * deep
 
 
 def marrow_hounsfield(
@@ -248,12 +256,19 @@ def _texture(seed: int) -> NDArray[np.float32]:
     return np.asarray(made / made.std(), np.float32)
 
 
-def _add_tiled(
-    volume: NDArray[np.float32],
-    texture: NDArray[np.float32],
-    where: NDArray[np.bool_],
-    scale: float,
-) -> None:
-    across = np.ix_(np.arange(volume.shape[1]) % _TILE, np.arange(volume.shape[2]) % _TILE)
-    for i in range(volume.shape[0]):
-        volume[i] += np.where(where[i], np.float32(scale) * texture[i % _TILE][across], 0)
+_NO_MOTTLE = (int(Structure.AIR), int(Structure.GAS))
+
+
+@njit(nogil=True, cache=True)
+def _draw_soft(structures, depth, table, mottle, out):  # type: ignore[no-untyped-def]
+    """Each structure's HU by `table` into `out`; outside bone with a tiled `mottle`, air and gas
+    without."""
+    side = len(mottle)
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            for k in range(out.shape[2]):
+                code = structures[i, j, k]
+                value = table[code]
+                if depth[i, j, k] > 0 and code != _NO_MOTTLE[0] and code != _NO_MOTTLE[1]:
+                    value += mottle[i % side, j % side, k % side]
+                out[i, j, k] = value

@@ -295,7 +295,11 @@ def _between_knots(knots: Distance, axis: int, places: NDArray[np.float64]) -> D
 
 @njit(nogil=True, cache=True)
 def _linear(volume, start, step, out):  # type: ignore[no-untyped-def]
+    """Along each row of `out` the volume is first read between its rows, then along z."""
     nx, ny, nz = volume.shape
+    low, share = _shares(nz, start[2], step[2], out.shape[2])
+    first, last = low.min(), low.max() + 1
+    row = np.empty(nz)
     for i in range(out.shape[0]):
         x = min(max(start[0] + i * step[0], 0.0), nx - 1.0)
         a = min(int(x), nx - 2)
@@ -305,12 +309,21 @@ def _linear(volume, start, step, out):  # type: ignore[no-untyped-def]
             b = min(int(y), ny - 2)
             v = y - b
             p, q, r, s = (1 - u) * (1 - v), (1 - u) * v, u * (1 - v), u * v
+            for c in range(first, last + 1):
+                between = p * volume[a, b, c] + q * volume[a, b + 1, c]
+                between += r * volume[a + 1, b, c] + s * volume[a + 1, b + 1, c]
+                row[c] = between
             for k in range(out.shape[2]):
-                z = min(max(start[2] + k * step[2], 0.0), nz - 1.0)
-                c = min(int(z), nz - 2)
-                w = z - c
-                low = p * volume[a, b, c] + q * volume[a, b + 1, c]
-                low += r * volume[a + 1, b, c] + s * volume[a + 1, b + 1, c]
-                high = p * volume[a, b, c + 1] + q * volume[a, b + 1, c + 1]
-                high += r * volume[a + 1, b, c + 1] + s * volume[a + 1, b + 1, c + 1]
-                out[i, j, k] = (1 - w) * low + w * high
+                c, w = low[k], share[k]
+                out[i, j, k] = (1 - w) * row[c] + w * row[c + 1]
+
+
+@njit(nogil=True, cache=True)
+def _shares(count, start, step, places):  # type: ignore[no-untyped-def]
+    """Of `places` along an axis of `count`: the voxel before each, and the share of the next."""
+    low, share = np.empty(places, np.int64), np.empty(places)
+    for k in range(places):
+        at = min(max(start + k * step, 0.0), count - 1.0)
+        low[k] = min(int(at), count - 2)
+        share[k] = at - low[k]
+    return low, share

@@ -49,7 +49,7 @@ class Ridges:
         thicker = np.zeros(len(points), np.float32)
         for more in np.unique(self.more):
             tree = cKDTree(self.points[self.more == more])
-            away = tree.query(points, distance_upper_bound=_FAR_MM)[0] / ASIDE_MM
+            away = tree.query(points, distance_upper_bound=_FAR_MM, workers=2)[0] / ASIDE_MM
             thicker = np.maximum(thicker, more * np.exp(-0.5 * np.minimum(away, 9.0) ** 2))
         thick = THICKER[quality] * (OTHER_BONES_MM + thicker)
         return np.asarray(np.minimum(thick, MOST_MM), np.float32)

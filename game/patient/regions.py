@@ -64,13 +64,29 @@ def _coordinates(grid: Grid, ribbon: Ribbon) -> tuple[FloatArray, FloatArray, Fl
 
 def _finer(coarse: FloatArray, shape: tuple[int, int, int]) -> FloatArray:
     """Linear values at every voxel, one axis after the other."""
-    for axis, n in enumerate(shape):
-        at = np.arange(n) / COARSE
-        low = np.minimum(at.astype(int), coarse.shape[axis] - 2)
-        share = (at - low).astype(np.float32)
-        share = share.reshape([-1 if a == axis else 1 for a in range(3)])
-        coarse = np.take(coarse, low, axis) * (1 - share) + np.take(coarse, low + 1, axis) * share
-    return coarse
+    out = np.empty(shape, np.float32)
+    at = [np.arange(n) / COARSE for n in shape]
+    low = [np.minimum(a.astype(int), n - 2) for a, n in zip(at, coarse.shape, strict=True)]
+    x, y, z = ((a - b).astype(np.float32) for a, b in zip(at, low, strict=True))
+    planes = np.take(coarse, low[0], 0), np.take(coarse, low[0] + 1, 0)
+    coarse = planes[0] * (1 - x)[:, None, None] + planes[1] * x[:, None, None]
+    _finer_sections(np.ascontiguousarray(coarse), low[1], y, low[2], z, out)
+    return out
+
+
+@njit(nogil=True, cache=True)
+def _finer_sections(planes, low_y, share_y, low_z, share_z, out):  # type: ignore[no-untyped-def]
+    """Linear values along y, then along z, in every plane x."""
+    one = np.float32(1)
+    row = np.empty(planes.shape[2], np.float32)
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            b, v = low_y[j], share_y[j]
+            for n in range(len(row)):
+                row[n] = planes[i, b, n] * (one - v) + planes[i, b + 1, n] * v
+            for k in range(out.shape[2]):
+                c, w = low_z[k], share_z[k]
+                out[i, j, k] = row[c] * (one - w) + row[c + 1] * w
 
 
 def _around(
@@ -83,8 +99,8 @@ def _around(
     """CEPHALAD, PRESACRAL, DORSAL and LATERAL for every voxel, as if it lay outside."""
     t, x, r = at
     middle, half = _middle_and_width(ribbon)
-    depth = r - _looked_up(middle, t, x, ribbon)
-    region = np.where(depth < 0, Region.PRESACRAL, Region.DORSAL).astype(np.uint8)
+    before = r < _looked_up(middle, t, x, ribbon)
+    region = np.where(before, np.uint8(Region.PRESACRAL), np.uint8(Region.DORSAL))
     plane = planes["s1_endplate"]
     up = _height(bones.grid, plane.point, plane.normal)
     back = np.cross(plane.normal, planes["midsagittal"].normal)
@@ -94,10 +110,11 @@ def _around(
     joint_end = max(
         float(ribbon.locate(landmarks[f"si_caudal_{side}"].point[None])[0, 0]) for side in SIDES
     )
-    below = np.nonzero(t > joint_end)
-    width = np.interp(t[below], np.arange(len(half)), half)
-    beside = (np.abs(x[below]) > width) | (t[below] > len(ribbon.curve) - 1.0)
-    region[tuple(n[beside] for n in below)] = Region.LATERAL
+    below = t > joint_end
+    along = t[below]
+    width = np.interp(along, np.arange(len(half)), half)
+    beside = (np.abs(x[below]) > width) | (along > len(ribbon.curve) - 1.0)
+    region[below] = np.where(beside, np.uint8(Region.LATERAL), region[below])
     return region
 
 
@@ -146,9 +163,17 @@ def _bilinear(image, t, x, shift, per_mm, out):  # type: ignore[no-untyped-def]
 
 def _height(grid: Grid, point: FloatArray, normal: FloatArray) -> NDArray[np.float32]:
     """Signed height of every voxel over a plane, mm."""
-    x, y, z = (a - p for a, p in zip(grid.axes(), point, strict=True))
-    flat = (x * normal[0])[:, None, None] + (y * normal[1])[:, None] + z * normal[2]
-    return flat.astype(np.float32)
+    out = np.empty(grid.shape, np.float32)
+    _sum(*((a - p) * n for a, p, n in zip(grid.axes(), point, normal, strict=True)), out)
+    return out
+
+
+@njit(nogil=True, cache=True)
+def _sum(x, y, z, out):  # type: ignore[no-untyped-def]
+    for i in range(len(x)):
+        for j in range(len(y)):
+            for k in range(len(z)):
+                out[i, j, k] = x[i] + y[j] + z[k]
 
 
 def _lay_disc(region: NDArray[np.uint8], bones: Bones, frame: Frame, endplate: Plane) -> None:

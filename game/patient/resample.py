@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -141,15 +142,11 @@ def _true(
         ) from None
 
 
-def body_of(
-    segmentation: Segmentation,
-    levels: Mapping[Structure, Level],
-    bones: Bones,
-    centre: FloatArray,
+def body_around(
+    segmentation: Segmentation, levels: Mapping[Structure, Level], centre: FloatArray
 ) -> Body:
-    """The body at 1 mm around `centre` (3,), the S1 endplate; the sacrum is taken from `bones`.
-
-    All in one frame, LPS mm."""
+    """The body at 1 mm around `centre` (3,), the S1 endplate, but for its sacrum, which
+    `with_sacrum` lays into it. All in one frame, LPS mm."""
     grid = _body_grid(segmentation, float(centre[2]))
     skin = _coarse_level(segmentation, Structure.SKIN, grid)
     hounsfield = None
@@ -161,12 +158,24 @@ def body_of(
     _lay_discs(tissue, segmentation, levels, grid)
     tissue[skin > -SKIN_MM] = Structure.SKIN
     tissue[skin > 0] = Structure.AIR
-    parts = _bone_levels(segmentation, levels, bones, grid)
+    parts = _bone_levels(segmentation, levels, grid)
     depth = _lay_bones(tissue, parts, grid)
-    if hounsfield is not None:
-        tissue[hounsfield > METAL_HU] = Structure.METAL
     parts[Structure.SKIN] = (grid, skin)
     return Body(grid, tissue, depth, hounsfield, parts)
+
+
+def with_sacrum(body: Body, bones: Bones) -> Body:
+    """`body` with the sacrum of `bones`, in its frame; its arrays are written to. Where another
+    bone lies as deep the sacrum has the voxel."""
+    part = _part(body.grid, np.array(bones.grid.origin), _end(bones.grid))
+    level = on_grid(bones.sacrum, bones.grid.origin, (bones.grid.spacing,) * 3, part)
+    at = _slices(body.grid, part)
+    inside = (level < 0) & (level <= body.depth[at])
+    body.structures[at][inside] = Structure.SACRUM
+    np.minimum(body.depth[at], level, out=body.depth[at])
+    if body.hounsfield is not None:
+        body.structures[body.hounsfield > METAL_HU] = Structure.METAL
+    return replace(body, levels={Structure.SACRUM: (part, level), **body.levels})
 
 
 def _tissue(
@@ -202,11 +211,10 @@ def _nearest_tissue(segmentation: Segmentation, grid: Grid) -> NDArray[np.uint8]
 
 
 def _bone_levels(
-    segmentation: Segmentation, levels: Mapping[Structure, Level], bones: Bones, grid: Grid
+    segmentation: Segmentation, levels: Mapping[Structure, Level], grid: Grid
 ) -> dict[Structure, tuple[Grid, Distance]]:
-    part = _part(grid, np.array(bones.grid.origin), _end(bones.grid))
-    step = (bones.grid.spacing,) * 3
-    made = {Structure.SACRUM: (part, on_grid(bones.sacrum, bones.grid.origin, step, part))}
+    """Of all bones but the sacrum."""
+    made = {}
     for code in BONE_STRUCTURES:
         if code not in levels:
             continue
@@ -237,10 +245,19 @@ def _lay_bones(
     depth = np.full(grid.shape, 50.0, np.float32)
     for code, (part, level) in levels.items():
         at = _slices(grid, part)
-        inside = (level < 0) & (level < depth[at])
-        tissue[at][inside] = code
-        np.minimum(depth[at], level, out=depth[at])
+        _lay_bone(tissue[at], depth[at], level, np.uint8(code))
     return depth
+
+
+@njit(nogil=True, cache=True)
+def _lay_bone(tissue, depth, level, code):  # type: ignore[no-untyped-def]
+    for i in range(level.shape[0]):
+        for j in range(level.shape[1]):
+            for k in range(level.shape[2]):
+                if level[i, j, k] < depth[i, j, k]:
+                    depth[i, j, k] = level[i, j, k]
+                    if level[i, j, k] < 0:
+                        tissue[i, j, k] = code
 
 
 def _boxes(segmentation: Segmentation) -> dict[Structure, Slices]:
@@ -296,11 +313,12 @@ def _body_grid(segmentation: Segmentation, middle: float) -> Grid:
     z = segmentation.origin[2] + segmentation.spacing[2] * np.arange(
         segmentation.structures.shape[2]
     )
-    slab = segmentation.structures[:, :, (z > middle - BELOW_MM) & (z < middle + ABOVE_MM)]
-    inside = slab != Structure.AIR
+    within = np.flatnonzero((z > middle - BELOW_MM) & (z < middle + ABOVE_MM))
+    slab = segmentation.structures[:, :, within[0] : within[-1] + 1]
+    inside = slab.max(axis=2) > Structure.AIR
     low, high = [], []
     for axis in (0, 1):
-        at = np.nonzero(inside.any(axis=(1 - axis, 2)))[0]
+        at = np.nonzero(inside.any(axis=1 - axis))[0]
         start, step = segmentation.origin[axis], segmentation.spacing[axis]
         low.append(start + step * max(int(at[0]) - 2, 0))
         high.append(start + step * min(int(at[-1]) + 2, inside.shape[axis] - 1))

@@ -47,8 +47,8 @@ class Bones:
 
     `spine` is the lowest lumbar vertebra where the source tells it apart, else the whole lumbar
     spine. `hip_surface` are points (n, 3) all over each hip bone with their outward unit normals
-    (n, 3), mm from the grid's first voxel, as far as the source holds the bone. `parted` where L5
-    has a label of its own, so that the sacrum's ends at S1."""
+    (n, 3), mm from the grid's first voxel, as far as the source holds the bone, or this grid does.
+    `parted` where L5 has a label of its own, so that the sacrum's ends at S1."""
 
     grid: Grid
     sacrum: NDArray[np.float32]

@@ -20,7 +20,7 @@ from game.patient.density import (
 )
 from game.patient.patient import Region, Structure
 from game.patient.procedural import procedural
-from game.patient.resample import Body, body_of, bones_of, levels_of
+from game.patient.resample import Body, body_around, bones_of, levels_of, with_sacrum
 from game.patient.traits import Quality, Traits
 
 QUALITIES: tuple[Quality, ...] = ("normal", "osteopenic", "osteoporotic")
@@ -35,7 +35,7 @@ class Pelvis:
         source = procedural(Traits())
         levels = levels_of(source)
         bones = bones_of(source, levels)
-        self.body: Body = body_of(source, levels, bones, np.zeros(3))
+        self.body: Body = with_sacrum(body_around(source, levels, np.zeros(3)), bones)
         self.levels = Levels.of(source.known, np.eye(3))
         self.bone: Grid = bones.grid
         self.thick = np.full(bones.grid.shape, np.float32(1.0))

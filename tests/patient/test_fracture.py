@@ -69,7 +69,7 @@ def block() -> tuple[Bones, dict[str, Landmark], NDArray[np.uint8]]:
 @cache
 def broken(*plans: Plan, seed: int = 0) -> dict[str, Fracture]:
     bones, marks, region = block()
-    return dict(fractures_of(bones, marks, region, plans, seed))
+    return dict(fractures_of(bones, marks, region, plans, np.eye(3), seed))
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -195,7 +195,8 @@ def test_the_same_seed_draws_the_same_and_another_another() -> None:
 def test_a_sheet_that_finds_no_bone_is_refused() -> None:
     bones, marks, region = block()
     with pytest.raises(PatientError, match="at least 200 mm2"):
-        fractures_of(bones, marks, np.full_like(region, Region.LATERAL), [Plan("left", "parallel")])
+        outside = np.full_like(region, Region.LATERAL)
+        fractures_of(bones, marks, outside, [Plan("left", "parallel")], np.eye(3))
 
 
 def test_crushed_bone_is_a_band_about_the_sheet() -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from game.geometry.grid import Grid
 from game.patient.importing import read_segmentation
 from game.patient.landmarks import find_landmarks, planes_and_anatomy
 from game.patient.landmarks.endplate import endplate_corners
-from game.patient.landmarks.frame import midsagittal, unrolled
+from game.patient.landmarks.frame import Frame, midsagittal, unrolled
+from game.patient.landmarks.joint import BLUNT_MM, PIIS_LOWER, spines
 from game.patient.landmarks.tunnels import cone_distance
 from game.patient.patient import Landmark
 from game.patient.resample import bones_of, levels_of
@@ -89,3 +91,24 @@ def test_the_distance_to_a_tube_is_exact_for_equal_radii() -> None:
     points = np.array([[5.0, 4.0, 0.0], [5.0, 0.0, 0.0], [13.0, 4.0, 0.0]])
     distance = cone_distance(points, ends, np.array([3.0, 3.0]))
     np.testing.assert_allclose(distance, [1.0, -3.0, 2.0], atol=1e-12)
+
+
+def test_a_blunt_spine_is_found_at_its_tip_wherever_the_joint_is_thought_to_end() -> None:
+    """A paraboloid that points backwards and down: the mean of what is weighted by exp(-h / b) lies
+    b under its tip in the direction of reach, here BLUNT_MM."""
+    way = np.array([0.0, 1.0, -PIIS_LOWER])
+    ahead, up = way / np.linalg.norm(way), np.array([0.0, PIIS_LOWER, 1.0]) / np.linalg.norm(way)
+    across, along = np.meshgrid(np.arange(-20.0, 20.1, 0.5), np.arange(-20.0, 20.1, 0.5))
+    deep = (across**2 + along**2) / 20.0
+    points = np.stack([across, np.zeros_like(deep), np.zeros_like(deep)], axis=-1)
+    points = (points + along[..., None] * up - deep[..., None] * ahead).reshape(-1, 3)
+    grid = Grid((0.0, 0.0, 0.0), 1.0, (2, 2, 2))
+    empty = np.zeros(grid.shape, np.float32)
+    bones = Bones(grid, empty, {}, empty, {"left": (points, points)})
+    frame = Frame(np.zeros(3), np.eye(3))
+    ends = (
+        np.array([0.0, -3.0, 3.0]) + shift for shift in (np.zeros(3), np.array([2.0, 1.0, 0.0]))
+    )
+    one, other = (spines(bones, "left", frame, end)["piis_left"].point for end in ends)
+    np.testing.assert_allclose(one, -BLUNT_MM * way / (way @ way), atol=0.3)
+    assert np.linalg.norm(other - one) < 0.2

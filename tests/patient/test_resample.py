@@ -17,7 +17,7 @@ from game.patient.distance import distance_of, on_grid, surface_points
 from game.patient.lumbosacral import parted_at_s1
 from game.patient.patient import Plane, Structure
 from game.patient.redistance import redistanced
-from game.patient.resample import body_of, bones_of, levels_of
+from game.patient.resample import body_around, bones_of, levels_of, with_sacrum
 from game.patient.segmentation import Segmentation
 from game.patient.surfaces import surface_of
 
@@ -198,7 +198,9 @@ def test_the_column_at_s1_is_parted_anew_only_where_vertebrae_have_no_labels() -
 def test_the_body_is_whole_and_its_bones_never_overlap() -> None:
     segmentation = dummy()
     levels = levels_of(segmentation)
-    body = body_of(segmentation, levels, bones_of(segmentation, levels), np.zeros(3))
+    body = with_sacrum(
+        body_around(segmentation, levels, np.zeros(3)), bones_of(segmentation, levels)
+    )
     assert body.grid.spacing == 1.0
     volumes = np.bincount(body.structures.ravel(), minlength=14) * body.grid.voxel_ml
     truth = np.bincount(segmentation.structures.ravel(), minlength=14) * 6.75 / 1000.0

@@ -33,10 +33,12 @@ def gap_share(fractures: Iterable[Fracture], points: FloatArray, width: float) -
     """How much of a voxel of `width` mm at each LPS point (n, 3) the gaps fill, 0 to 1 (n,)."""
     share = np.zeros(len(points))
     for fracture in fractures:
-        away = fracture.tree.query(points)[0]
-        half = 0.5 * fracture.aperture_at(points)
+        reach = 0.5 * (float(fracture.apertures.max()) + width)
+        away = fracture.tree.query(points, distance_upper_bound=reach)[0]
+        near = np.isfinite(away)
+        away, half = away[near], 0.5 * fracture.aperture_at(points[near])
         overlap = np.minimum(half, away + 0.5 * width) - np.maximum(-half, away - 0.5 * width)
-        share = np.maximum(share, np.clip(overlap / width, 0.0, 1.0))
+        share[near] = np.maximum(share[near], np.clip(overlap / width, 0.0, 1.0))
     return share
 
 

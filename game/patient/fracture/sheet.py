@@ -15,7 +15,6 @@ from game.patient.errors import PatientError
 from game.patient.fracture.draw import Plan
 from game.patient.fracture.gape import gaping, mean_gap
 from game.patient.fracture.surface import AlaSheet, Surface, ala_sheet, bar
-from game.patient.landmarks.frame import midsagittal
 from game.patient.patient import FORAMINA, SIDES, Fracture, FractureName, Landmark, Region
 from game.patient.segmentation import Bones
 
@@ -56,15 +55,17 @@ def fractures_of(
     landmarks: Mapping[str, Landmark],
     region: NDArray[np.uint8],
     plans: Sequence[Plan],
+    axes: FloatArray,
     seed: int = 0,
 ) -> dict[FractureName, Fracture]:
     """The planned fractures by name, in the frame of `bones`, LPS mm; the same for the same seed.
+    `axes` (3, 3) are the patient's left, posterior and superior.
 
     Raises PatientError where a joint is not seen or a sheet would not lie in the marrow."""
     made: dict[FractureName, Fracture] = {}
     is_h = any(plan.pattern == "h" for plan in plans)
     sheets = {
-        p.name: ala_sheet(bones, landmarks, p, s) for p in plans for s in SIDES if s == p.name
+        p.name: ala_sheet(bones, landmarks, p, s, axes) for p in plans for s in SIDES if s == p.name
     }
     for number, plan in enumerate(plans):
         rng = np.random.default_rng([seed, number])
@@ -73,7 +74,7 @@ def fractures_of(
             surface = sheets[plan.name]
         else:
             beside = tuple(sheets.values()) if is_h else ()
-            surface = bar(landmarks, midsagittal(bones).axes, beside)
+            surface = bar(landmarks, axes, beside)
         sheet = _fracture(bones, region, surface, plan, is_h, rng)
         made[plan.name] = _gaping(bones, sheet, mean_gap(seed, number))
     return made

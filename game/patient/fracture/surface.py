@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from game.geometry.grid import FloatArray
 from game.patient.fracture.draw import Plan
 from game.patient.landmarks.foramina import levels
-from game.patient.landmarks.frame import Frame, midsagittal
+from game.patient.landmarks.frame import Frame
 from game.patient.landmarks.joint import joint_points
 from game.patient.landmarks.tunnels import VENTRAL_RADIUS
 from game.patient.patient import SIDES, Landmark, Side
@@ -169,10 +169,12 @@ class Bar:
         return np.asarray(fits)
 
 
-def ala_sheet(bones: Bones, landmarks: Mapping[str, Landmark], plan: Plan, side: Side) -> AlaSheet:
-    """The surface of one side's fracture, LPS mm; raises PatientError where the joint is not
-    seen."""
-    frame = Frame(landmarks["s1_endplate_centre"].point, midsagittal(bones).axes)
+def ala_sheet(
+    bones: Bones, landmarks: Mapping[str, Landmark], plan: Plan, side: Side, axes: FloatArray
+) -> AlaSheet:
+    """The surface of one side's fracture, LPS mm; `axes` (3, 3) are the patient's. Raises
+    PatientError where the joint is not seen."""
+    frame = Frame(landmarks["s1_endplate_centre"].point, axes)
     outward = 1.0 if side == "left" else -1.0
     fit, lowest = _joint(frame.local(joint_points(bones, side)), outward)
     holes = frame.local(levels(landmarks, side))

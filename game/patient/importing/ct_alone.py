@@ -22,7 +22,7 @@ from game.patient.importing.fit import (
 )
 from game.patient.importing.fit import turn_notes as pose_notes
 from game.patient.importing.labels import hounsfield_of, turn_notes, with_ct
-from game.patient.importing.model import FITTED, Apart, Pose, fitted, model, refitted
+from game.patient.importing.model import COARSE, FITTED, Apart, Pose, fitted, model, refitted
 from game.patient.importing.sanity import checked
 from game.patient.importing.volumes import Volume
 from game.patient.landmarks import find_landmarks
@@ -135,7 +135,7 @@ def _starts(bone: NDArray[np.bool_], origin: FloatArray, step: FloatArray) -> It
 
 def _misfit(apart: Apart, middle: FloatArray) -> float:
     template = model()
-    points = [template.surfaces[code] for code in FITTED]
+    points = [template.surfaces[code][::COARSE] for code in FITTED]
     centre = np.mean([part.mean(axis=0) for part in points], axis=0)
     return float(
         np.mean([apart(c, p - centre + middle).mean() for c, p in zip(FITTED, points, strict=True)])

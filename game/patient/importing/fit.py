@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from game.geometry.grid import FloatArray
 from game.patient.distance import surface_points
 from game.patient.errors import PatientError
-from game.patient.importing.model import FITTED, Pose, fitted, model, settled
+from game.patient.importing.model import FITTED, POINTS, Pose, distance_to, fitted, model, settled
 from game.patient.landmarks import endplate_landmarks
 from game.patient.landmarks.frame import midsagittal, own_frame
 from game.patient.patient import Landmark, Structure
@@ -26,7 +26,6 @@ MOST_TURN_DEG = 45.0  # of the patient in the scan; project choice
 LEAST_TURN_DEG = 15.0  # that is noted; project choice: standing persons' pelves differ by as much
 FROM_MODEL = ("sacrum_caudal", "hiatus_apex")  # no label shows them
 ENDPLATE = ("s1_endplate_centre", "s1_posterior_corner", "promontory")
-POINTS = 3000  # of each bone's surface; project choice
 SURE_MM = 6.0  # added to the fit's error as a fitted landmark's uncertainty; project choice
 
 
@@ -85,10 +84,13 @@ def fitted_to(made: Segmentation) -> tuple[Pose, Pose]:
     def apart(code: Structure, places: FloatArray) -> FloatArray:
         return np.minimum(trees[code].query(places)[0], 40.0)
 
+    def off(code: Structure, places: FloatArray) -> FloatArray:
+        return distance_to(levels[code], made, places)
+
     start = fitted(apart, np.mean([some.mean(axis=0) for some in points.values()], axis=0))
-    pose = settled(points, apart, start)
+    pose = settled(points, off, start)  # near by, off the surface itself: points are mm apart
     demand_fit(made.name, pose)
-    return pose, settled({Structure.SACRUM: points[Structure.SACRUM]}, apart, pose)
+    return pose, settled({Structure.SACRUM: points[Structure.SACRUM]}, off, pose)
 
 
 def demand_fit(name: str, pose: Pose) -> None:

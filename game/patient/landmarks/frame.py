@@ -7,15 +7,17 @@ left, r posteriorly along the curve's normal. Seen along r, the foramina are whe
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 from scipy.optimize import least_squares
 from scipy.spatial import cKDTree
 
-from game.geometry.grid import FloatArray
+from game.geometry.grid import FloatArray, Grid
 from game.geometry.views import axes_from_left
 from game.patient.distance import surface_points
 from game.patient.errors import PatientError
@@ -73,11 +75,13 @@ def midsagittal(bones: Bones) -> Frame:
 
     def slope(p: FloatArray) -> FloatArray:
         steps = PROBE * np.eye(3)
+        ends = list(two.map(asymmetry, [*(p + steps), *(p - steps)]))
         return np.stack(
-            [(asymmetry(p + step) - asymmetry(p - step)) / (2 * PROBE) for step in steps], axis=1
+            [(a - b) / (2 * PROBE) for a, b in zip(ends[:3], ends[3:], strict=True)], axis=1
         )
 
-    fit = least_squares(asymmetry, np.zeros(3), slope, loss="soft_l1", xtol=1e-4)
+    with ThreadPoolExecutor(2) as two:  # what takes long in it holds no lock
+        fit = least_squares(asymmetry, np.zeros(3), slope, loss="soft_l1", xtol=1e-4)
     normal = normal_of(fit.x)
     return Frame(centre + fit.x[0] * normal, axes_from_left(normal))
 
@@ -85,8 +89,7 @@ def midsagittal(bones: Bones) -> Frame:
 def own_frame(bones: Bones, middle: Frame) -> Frame:
     """The midsagittal frame `middle` pitched to the sacrum itself, so that it turns with the
     patient: the sacrum's long axis leans forward by USUAL_LEAN."""
-    inside = bones.grid.point_from_index(np.argwhere(bones.sacrum < 0)[::5].astype(float))
-    local = middle.local(inside)[:, 1:]
+    local = middle.local(_voxels(bones.grid, bones.sacrum < 0, 5))[:, 1:]
     axis = np.linalg.eigh(np.cov(local.T))[1][:, 1]
     axis = axis if axis[1] > 0 else -axis
     turn = np.arctan2(-axis[0], axis[1]) - USUAL_LEAN
@@ -127,10 +130,17 @@ class PointSurface:
 
 
 def _sacral_surface(bones: Bones) -> FloatArray:
-    found = np.argwhere(np.abs(bones.sacrum) < 0.5 * bones.grid.spacing).astype(float)
-    if len(found) < LEAST_POINTS:
-        raise PatientError(f"the sacrum has {len(found)} surface voxels; need {LEAST_POINTS}")
-    return bones.grid.point_from_index(found[:: max(1, len(found) // MOST_POINTS)])
+    at = np.abs(bones.sacrum) < 0.5 * bones.grid.spacing
+    count = int(np.count_nonzero(at))
+    if count < LEAST_POINTS:
+        raise PatientError(f"the sacrum has {count} surface voxels; need {LEAST_POINTS}")
+    return _voxels(bones.grid, at, max(1, count // MOST_POINTS))
+
+
+def _voxels(grid: Grid, where: NDArray[np.bool_], step: int) -> FloatArray:
+    """Centres (n, 3), LPS mm, of every `step`-th of the voxels `where` true."""
+    at = np.unravel_index(np.flatnonzero(where)[::step], where.shape)
+    return grid.point_from_index(np.transpose(at))
 
 
 def _hip_surface(bones: Bones, side: Side) -> PointSurface:
@@ -241,22 +251,21 @@ def unrolled(bones: Bones, frame: Frame) -> Ribbon:
     across = np.arange(-70.0, 71.0, 1.0)
     along = np.arange(-RAY_MM, RAY_MM + STEP_MM / 2, STEP_MM)
     empty = Ribbon(frame, curve, normals, across, along, np.empty((0, 0, 0)))
-    t, x, r = np.meshgrid(np.arange(len(curve)), across, along, indexing="ij")
-    points = empty.point(t, x, r).reshape(-1, 3)
-    distance = bones.grid.sample(bones.sacrum, points, outside=30.0).reshape(t.shape)
+    x, r = np.meshgrid(across, along, indexing="ij")
+    distance = np.empty((len(curve), *x.shape))
+    for t, section in enumerate(distance):  # each fits into the processor's cache
+        points = empty.point(float(t), x, r).reshape(-1, 3)
+        section[:] = bones.grid.sample(bones.sacrum, points, outside=30.0).reshape(x.shape)
     return Ribbon(frame, curve, normals, across, along, distance)
 
 
 def _central_curve(bones: Bones, frame: Frame) -> FloatArray:
     """(n, 2) points in (p, s), 1 mm apart, cranial first."""
-    inside = bones.grid.point_from_index(np.argwhere(bones.sacrum < 0)[::7].astype(float))
-    local = frame.local(inside)
+    local = frame.local(_voxels(bones.grid, bones.sacrum < 0, 7))
     central = local[np.abs(local[:, 0]) < CENTRAL_MM][:, 1:]
     middle = central.mean(axis=0)
     axis = np.linalg.eigh(np.cov((central - middle).T))[1][:, 1]
-    spine = frame.local(
-        bones.grid.point_from_index(np.argwhere(bones.spine < 0)[::7].astype(float))
-    )
+    spine = frame.local(_voxels(bones.grid, bones.spine < 0, 7))
     if (spine[:, 1:].mean(axis=0) - middle) @ axis > 0:
         axis = -axis
     side = np.array([-axis[1], axis[0]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from game.geometry.grid import FloatArray
@@ -13,6 +14,7 @@ from game.patient.segmentation import Bones
 
 GAP_MM = 6.0  # widest joint space taken for the joint (2-4 mm [U], facts/anatomy.md, plus a voxel
 # of 3 mm drawn on either side)
+MOST_OVERLAP_MM = np.float32(6.0)  # of two labels that were drawn over the joint; project choice
 FACING = -0.6  # cosine between the two surfaces' normals, at most; project choice
 GAP_FADE_MM, FACING_FADE = 2.0, 0.3  # over which a place stops to be joint; project choice
 BACKWARD = 0.05  # posterior against caudal in 'posterior-inferior'; project choice
@@ -20,8 +22,11 @@ END_SHARES = (0.0275, 0.04)  # of the joint, that its caudal end is read from, a
 # project choice
 END_MM = 3.5  # from the middle of the latter to the end: two thirds of its height, where a joint
 # narrows linearly; read off the three scans
-PIIS_REACH_MM = 25.0  # of the PIIS from the joint's caudal end; project choice
+PIIS_REACH_MM, PIIS_FADE_MM = 25.0, 5.0  # of the PIIS from the joint's caudal end, and over how
+# much to either side that ends; project choice
 BLUNT_MM = 3.0  # project choice
+PIIS_BLUNT_MM = 4.0  # project choice: over 3 mm the few slices that show a PIIS move it by 1.5 mm
+PIIS_LOWER = 0.7  # caudal against posterior in 'hindmost and lowest'; project choice
 FRONT_BLUNT_MM = (
     6.0  # project choice: the tubercle is blunter, and further from what sets the frame
 )
@@ -45,11 +50,21 @@ def _between(
     """Voxels (n, 3) half-way between sacrum and hip, the gap there, mm (n,), and the cosine (n,)
     between the two surfaces' normals."""
     hip = bones.hip[side]
-    apart = bones.sacrum + hip
-    middle = (np.abs(bones.sacrum - hip) < bones.grid.spacing) & (apart < widest) & (apart > -6.0)
+    middle = np.empty(hip.shape, np.bool_)
+    _half_way(bones.sacrum, hip, np.float32(bones.grid.spacing), np.float32(widest), middle)
     index = np.argwhere(middle)
     facing = (_normals(bones.sacrum, index) * _normals(hip, index)).sum(axis=1)
-    return index, apart[middle], facing
+    return index, bones.sacrum[middle] + hip[middle], facing
+
+
+@njit(nogil=True, cache=True)
+def _half_way(one, other, near, widest, out):  # type: ignore[no-untyped-def]
+    """Where two distances are alike to `near` and their sum is a gap, no overlap of bones."""
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            for k in range(out.shape[2]):
+                a, b = one[i, j, k], other[i, j, k]
+                out[i, j, k] = abs(a - b) < near and -MOST_OVERLAP_MM < a + b < widest
 
 
 def _normals(distance: FloatArray, index: NDArray[np.int_]) -> FloatArray:
@@ -95,9 +110,15 @@ def spines(bones: Bones, side: Side, frame: Frame, caudal: FloatArray) -> dict[s
     above = local[:, 2] > 0
     if above.any():
         found[f"psis_{side}"] = _furthest(points[above], local[above, 1])
-    near = np.linalg.norm(local, axis=1) < PIIS_REACH_MM
+    far = np.linalg.norm(local, axis=1) - PIIS_REACH_MM
+    near = far < PIIS_FADE_MM
     if near.any():
-        found[f"piis_{side}"] = _furthest(points[near], (local[:, 1] - 0.7 * local[:, 2])[near])
+        way = np.array([0.0, 1.0, -PIIS_LOWER])
+        share = np.clip(0.5 - 0.5 * far[near] / PIIS_FADE_MM, 0.0, 1.0)
+        tip = _furthest(points[near], local[near] @ way, PIIS_BLUNT_MM, share)
+        # such a mean lies as far within a blunt tip as it is spread: held at BLUNT_MM
+        out = (PIIS_BLUNT_MM - BLUNT_MM) * way / (way @ way)
+        found[f"piis_{side}"] = tip + out @ frame.axes
     return {name: Landmark(point, True, 5.0) for name, point in found.items()}
 
 
@@ -118,7 +139,12 @@ def front(bones: Bones, side: Side, frame: Frame) -> dict[str, Landmark]:
     return found
 
 
-def _furthest(points: FloatArray, reach: FloatArray, blunt: float = BLUNT_MM) -> FloatArray:
+def _furthest(
+    points: FloatArray,
+    reach: FloatArray,
+    blunt: float = BLUNT_MM,
+    share: FloatArray | float = 1.0,
+) -> FloatArray:
     """The middle (3,) of the points (n, 3) that reach furthest, fading over `blunt` mm: a blunt
-    process has no single hindmost point."""
-    return np.average(points, axis=0, weights=np.exp((reach - reach.max()) / blunt))
+    process has no single hindmost point. Each counts by its `share` (n,) above 0."""
+    return np.average(points, axis=0, weights=share * np.exp((reach - reach.max()) / blunt))

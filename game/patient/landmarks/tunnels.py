@@ -72,6 +72,8 @@ def open_foramina(bones: Bones, landmarks: Mapping[str, Landmark], ribbon: Ribbo
     """`bones` with canal and S1-S4 foramina carved out of the sacrum where they are
     closed; `ribbon` unrolls that sacrum."""
     canal, foramina = tunnels(ribbon, landmarks)
+    if canal.open and all(tunnel.open for tunnel in foramina):
+        return bones
     sacrum = bones.sacrum.copy()
     if not canal.open:
         box = canal_box(bones.grid, canal, 2.0)

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from game.geometry.grid import Grid
-from game.patient.distance import on_grid
+from game.geometry.grid import FloatArray, Grid
+from game.patient.distance import on_grid, surface_points
 from game.patient.patient import SIDES, Side, Structure
 from game.patient.procedural.bent import Bent
 from game.patient.procedural.body import soft_body
@@ -54,7 +54,7 @@ def procedural(traits: Traits, spacing: float = 0.75) -> Segmentation:
         legs = two.map(lambda side: thigh(side, poses[side], hips[side], lattice), SIDES)
         found = {Structure.SACRUM: sacrum, **{HIPS[side]: hips[side] for side in SIDES}}
         found |= {**dict(zip(FEMORA.values(), legs, strict=True)), **column.result()}
-        true = two.map(lambda code: _true(found[code], sacrum.grid), HIPS.values())
+        true = two.map(lambda side: _true(hips[side], sacrum.grid), SIDES)
         bones = _written(np.zeros(lattice.shape, np.uint8), found, lattice)
         codes, origin = soft_body(bones, lattice.origin, spacing, traits)
         hip = dict(zip(SIDES, true, strict=True))
@@ -69,7 +69,7 @@ def procedural(traits: Traits, spacing: float = 0.75) -> Segmentation:
         hounsfield=None,
         known={**landmarks(parameters, bent, poses), **lumbar_landmarks(measures, parameters)},
         notes=(f"procedural pelvis, seed {traits.seed}: no real person's anatomy",),
-        solids=Solids(Bones(sacrum.grid, sacrum.field, hip, spine), _levels(found, whole)),
+        solids=Solids(_bones(sacrum, hip, spine), _levels(found, whole)),
     )
 
 
@@ -78,8 +78,19 @@ def _lattice(spacing: float) -> Grid:
     return Grid((float(LOW[0]), float(LOW[1]), float(LOW[2])), spacing, (x, y, z))
 
 
-def _true(bone: Bone, grid: Grid) -> NDArray[np.float32]:
-    return redistanced(on_grid(bone.field, *bone.place, grid), grid.spacing)
+Hip = tuple[NDArray[np.float32], tuple[FloatArray, FloatArray]]
+
+
+def _true(bone: Bone, grid: Grid) -> Hip:
+    """A bone's true distance on `grid`, and its surface's points and normals there."""
+    distance = redistanced(on_grid(bone.field, *bone.place, grid), grid.spacing)
+    return distance, surface_points(distance, (grid.spacing,) * 3)
+
+
+def _bones(sacrum: Bone, hips: Mapping[Side, Hip], spine: NDArray[np.float32]) -> Bones:
+    distance = {side: hip[0] for side, hip in hips.items()}
+    surface = {side: hip[1] for side, hip in hips.items()}
+    return Bones(sacrum.grid, sacrum.field, distance, spine, surface)
 
 
 def _written(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -95,9 +96,19 @@ def rising(*heights: float) -> tuple[float, ...]:
 
 def pooled(bones: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
     """The highest code of each block of `step` voxels; the last blocks may be thinner."""
-    for axis in range(3):
-        bones = np.maximum.reduceat(bones, np.arange(0, bones.shape[axis], step), axis=axis)
-    return bones
+    made = np.zeros([-(-n // step) for n in bones.shape], np.uint8)
+    _pool(bones, step, made)
+    return made
+
+
+@njit(nogil=True, cache=True)
+def _pool(bones, step, out):  # type: ignore[no-untyped-def]
+    for i in range(bones.shape[0]):
+        for j in range(bones.shape[1]):
+            row = out[i // step, j // step]
+            for k in range(bones.shape[2]):
+                if bones[i, j, k] > row[k // step]:
+                    row[k // step] = bones[i, j, k]
 
 
 def distance_to_bone(bone: NDArray[np.uint8], mm: float) -> Array:

@@ -46,7 +46,6 @@ def soft_body(
 
     Raises ValueError where sacrum, a hip, a femur or the spine is missing."""
     step = max(1, round(COARSE_MM / spacing))
-    bones = np.pad(bones, [(0, -bones.shape[0] % step), (0, -bones.shape[1] % step), (0, 0)])
     mm = step * spacing
     coarse = pooled(bones, step)
     centre = np.array(origin) + 0.5 * (step - 1) * spacing  # of the first block
@@ -55,7 +54,9 @@ def soft_body(
     pads = _pads(trunk, middle, centre, coarse.shape, mm)
     before = np.array([pads[0][0], pads[1][0], 0])
     site = _site(np.pad(coarse, (*pads, (0, 0))), centre - mm * before, middle, mm)
-    codes = np.pad(bones, [(step * a, step * b) for a, b in (*pads, (0, 0))])
+    fill = [-n % step for n in bones.shape[:2]]  # up to whole blocks
+    wide = [(step * a, step * b + f) for (a, b), f in zip(pads, fill, strict=True)]
+    codes = np.pad(bones, (*wide, (0, 0)))
     _lay(codes, at, site, trunk, step, traits)
     x, y, z = np.array(origin) - mm * before
     return codes, (float(x), float(y), float(z))

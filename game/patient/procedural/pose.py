@@ -9,6 +9,7 @@ endplate has the drawn base angle. Moves of named points are spread by thin-plat
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -158,13 +159,13 @@ def poses(
     form = {name: count * FORM_SD * _drawn3(random) for name in POINTS}
     gap = GAP + count * GAP_SD * _drawn(random)
     tilt = float(np.radians(slope - measures["endplate_inclination"]))
-    made = {}
+    made: dict[Side, Pose] = {}
     for side in SIDES:
         own = {name: form[name] + count * SIDE_SD * _drawn3(random) for name in POINTS}
         start = _shaped(traits.sex, size, own)
         placed = _by_measures(start, traits.sex, measures)
         joint = float(np.clip(gap, *GAPS))
-        pose = Pose(
+        made[side] = Pose(
             tilt=tilt,
             places=placed,
             gap=joint,
@@ -173,8 +174,9 @@ def poses(
             fall=fall_of(measures["corridor_s1"]),
             points=MODEL,
         )
-        made[side] = _seated(pose, flanks[side])
-    return made
+    with ThreadPoolExecutor(2) as two:
+        seated = two.map(lambda side: _seated(made[side], flanks[side]), SIDES)
+        return dict(zip(SIDES, seated, strict=True))
 
 
 def _drawn(random: np.random.Generator) -> float:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from game.patient.procedural.bent import Bent
 from game.patient.procedural.block import Relief, fill_block
@@ -44,6 +47,8 @@ ROOT_RISE = (12.0, 12.0, 6.0, 4.0)  # mm that a root leaves the canal above its 
 ROOF = 15.0  # s in the midline above which nothing roofs the canal (form)
 LOWEST_MEDIAL = 2  # intermediate tubercles, from S1 down: lower ones would bridge the hiatus
 RIDGE = 19.0  # mm, half breadth of a transverse line (form)
+Wall = Callable[[NDArray[Any]], Array]
+Walls = tuple[Wall, Wall]
 CANAL_BOX: Box = ((-18.0, 18.0), (-2.0, 40.0), (-30.0, 114.0))
 
 
@@ -126,10 +131,15 @@ def _lateral_crest(parameters: Parameters, hand: int, level: int) -> float:
     return 0.5 * (row[level] + row[level + 1]) + 7.5
 
 
+def _walls(parameters: Parameters) -> Walls:
+    """Half breadth and depth of the canal, mm, over s."""
+    half = profile(parameters.canal_s, parameters.canal_half)
+    return half, profile(parameters.canal_s, parameters.canal_depth)
+
+
 def _canal(parameters: Parameters) -> Solid:
     """The canal: a tapering tube, open behind above the roof and below the hiatus' apex."""
-    half = profile(parameters.canal_s, parameters.canal_half)
-    depth = profile(parameters.canal_s, parameters.canal_depth)
+    half, depth = _walls(parameters)
     apex = parameters.hiatus_apex
     slit = profile((apex, parameters.end_s), (2.0, parameters.hiatus_half))
 
@@ -180,6 +190,7 @@ def foramen_axis(parameters: Parameters, side: int, level: int) -> tuple[Triple,
 
 def _carve_foramina(parameters: Parameters, field: Field) -> None:
     """Tunnels from front to back, and from each a way in to the canal for its root."""
+    walls = _walls(parameters)
     for side in (-1, 1):
         for level in range(4):
             ventral, middle, dorsal = foramen_axis(parameters, side, level)
@@ -195,7 +206,7 @@ def _carve_foramina(parameters: Parameters, field: Field) -> None:
                 above, mouth = ((x, p, s - by) for x, p, s in (neck, behind))
                 field.carve(*cone(middle, above, wide, narrow), 1.0)
                 field.carve(*cone(above, mouth, narrow, HALF_WIDE), 1.0)
-            _carve_root(parameters, field, middle, level)
+            _carve_root(field, walls, middle, ROOT_RISE[level], wide)
 
 
 def _between(start: Triple, end: Triple, share: float) -> Triple:
@@ -210,14 +221,13 @@ def _beyond(start: Triple, end: Triple, by: float) -> Triple:
     return float(x), float(p), float(s)
 
 
-def _carve_root(parameters: Parameters, field: Field, middle: Triple, level: int) -> None:
-    """The way of a root from the canal down and out to the middle of its foramen."""
-    s = middle[2] - ROOT_RISE[level]
-    half = float(profile(parameters.canal_s, parameters.canal_half)(np.array(s)))
-    deep = float(profile(parameters.canal_s, parameters.canal_depth)(np.array(s)))
-    radius = min(4.5, 0.42 * deep)
+def _carve_root(field: Field, walls: Walls, middle: Triple, rise: float, wide: float) -> None:
+    """The way of a root from the canal, `rise` mm above, down and out to the middle of its
+    foramen, `wide` mm of radius there."""
+    s = middle[2] - rise
+    half, deep = (float(wall(np.array(s))) for wall in walls)
     inner = (float(np.sign(middle[0])) * (half - 3.5), 0.45 * deep, s)
-    field.carve(*cone(inner, middle, radius, ROOM * parameters.foramen_ventral[level]), 1.0)
+    field.carve(*cone(inner, middle, min(4.5, 0.42 * deep), wide), 1.0)
 
 
 def canal_roof(parameters: Parameters, s: float) -> float:
