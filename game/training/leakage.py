@@ -47,11 +47,9 @@ from game.training.levels import LevelError, approaches_for, make_case
 
 PIXEL_MM, SHOWN_MM = 0.75, 0.75
 VISIBLE_ML = 0.008  # a bead of 2.5 mm
-CT_ML = (
-    0.002  # of 1.6 mm, a voxel or two of thin slices. Both were set on these 200 people, so that
-)
-# leaks by the routes, and how much oftener CT finds one (1.5 times, PMID 12585583 and related),
-# come out as published
+CT_ML = 0.002  # of 1.6 mm, a voxel or two of thin slices. Both were set on these 200 people: leaks
+# by the routes, and how much oftener CT finds one (1.5 times, PMID 12585583 and related), come out
+# as published
 TRIALS_BEGAN_S = {"low-viscosity": 210.0}  # after mixing: what trials compare is thin cement given
 # thin; its earliest of three groups at 3.5 min (Habib 2010), when ours has 19 Pa s
 

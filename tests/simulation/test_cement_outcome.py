@@ -24,7 +24,6 @@ from game.simulation.cement.outcome import (
     interdigitated_ml,
     leaks,
     levels_of,
-    visible,
 )
 
 GRID = Grid((0.0, 0.0, 0.0), 0.75, (10, 40, 80))
@@ -79,7 +78,6 @@ def test_leaks_are_told_by_name_and_small_ones_do_not_show() -> None:
     ledger = {Region.MARROW: 3.0, Region.PRESACRAL: 0.01, Region.DISC: 0.3}
     cement = Cement(EMPTY.voxels, EMPTY.ml, by_region_ml=ledger)
     assert leaks(cement) == {"disc": 0.3, "presacral": 0.01}
-    assert visible(cement) == {"disc": 0.3}
 
 
 def test_cement_outside_the_envelope_is_no_fill() -> None:

@@ -24,7 +24,6 @@ QUARTER = 0.25  # of a voxel's volume: a project choice
 REACH_MM = 1.0  # cement this near the sheet holds it; two thirds of a voxel's diagonal
 STRIP_MM = 1.5  # height of the strips in which the column is looked for: two voxels
 LEAST_LEVEL_MM = 5.0  # a level that the sheet only touches is not one it runs through
-VISIBLE_ML = 0.05  # a leak this big shows on a radiograph: a project choice, not validated
 
 
 def solid(cement: Cement, grid: Grid) -> FloatArray:
@@ -148,11 +147,6 @@ def leaks(cement: Cement) -> dict[str, float]:
         for region, ml in sorted(cement.by_region_ml.items())
         if region != Region.MARROW and ml > 0
     }
-
-
-def visible(cement: Cement) -> dict[str, float]:
-    """The leaks that a radiograph would show."""
-    return {name: ml for name, ml in leaks(cement).items() if ml >= VISIBLE_ML}
 
 
 def _along(fracture: Fracture) -> FloatArray:
