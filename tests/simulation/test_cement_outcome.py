@@ -74,7 +74,7 @@ def test_foot_is_the_nearest_cement_to_the_entry() -> None:
     assert column_foot_mm(EMPTY, GRID, entry) == inf
 
 
-def test_leaks_are_told_by_name_and_small_ones_do_not_show() -> None:
+def test_leaks_are_told_by_name_and_what_stays_inside_is_none() -> None:
     ledger = {Region.MARROW: 3.0, Region.PRESACRAL: 0.01, Region.DISC: 0.3}
     cement = Cement(EMPTY.voxels, EMPTY.ml, by_region_ml=ledger)
     assert leaks(cement) == {"disc": 0.3, "presacral": 0.01}
