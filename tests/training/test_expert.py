@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from itertools import pairwise
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ from game.records.session import Session, save_session
 from game.scoring.rubric import Rubric, load_rubric
 from game.scoring.scorecard import score
 from game.simulation.case import Case
+from game.simulation.cement import product
+from game.simulation.clock import seconds
 from game.simulation.events import Aliquot, BoneEntered, Event, Exposed, Outcome, Placed
 from game.simulation.step import begin, step
 from game.training.expert import perform
@@ -41,6 +44,34 @@ def until_entered(case: Case, offset: float) -> list[BoneEntered]:
         entries += [event for event in state.events if isinstance(event, BoneEntered)]
         control = procedure.send(state)
     return entries
+
+
+def first_aliquot(case: Case, product: str, injected_from_s: float = inf) -> Aliquot:
+    """Run the expert until it has given its first; fails where that takes a quarter of an hour."""
+    procedure = perform(case, product=product, injected_from_s=injected_from_s)
+    control, state = next(procedure), begin(case)
+    while seconds(state.time) < 900.0:
+        state = step(case, state, control)
+        for event in state.events:
+            if isinstance(event, Aliquot):
+                return event
+        control = procedure.send(state)
+    raise AssertionError(f"no {product} cement was given in {seconds(state.time):.0f} s")
+
+
+def test_thick_cement_is_given_once_it_is_mixed(embedded_case: Case) -> None:
+    """It is toothpaste before that, and a syringe cannot be filled of what is not mixed."""
+    thick = product("high-viscosity")
+    given = first_aliquot(embedded_case, thick.name)
+    assert thick.mixing_s < given.age_s < thick.window_s[1]
+    assert given.viscosity > thick.toothpaste_pa_s
+
+
+def test_cement_is_given_too_thin_where_that_is_asked(embedded_case: Case) -> None:
+    thin = product("low-viscosity")
+    given = first_aliquot(embedded_case, thin.name, injected_from_s=210.0)
+    assert given.age_s == pytest.approx(210.0, abs=10.0)
+    assert given.viscosity < 0.3 * thin.toothpaste_pa_s
 
 
 @pytest.mark.parametrize("offset", [0.0, 3.0, 8.0])
