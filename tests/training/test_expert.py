@@ -25,7 +25,7 @@ from game.scoring.scorecard import score
 from game.simulation.case import Case
 from game.simulation.cement import product
 from game.simulation.clock import seconds
-from game.simulation.events import Aliquot, BoneEntered, Event, Exposed, Outcome, Placed
+from game.simulation.events import Aliquot, BoneEntered, Event, Exposed, Outcome, Placed, Refused
 from game.simulation.step import begin, step
 from game.training.expert import perform
 from game.training.levels import LevelError, make_case, read_level
@@ -47,12 +47,14 @@ def until_entered(case: Case, offset: float) -> list[BoneEntered]:
 
 
 def first_aliquot(case: Case, product: str, injected_from_s: float = inf) -> Aliquot:
-    """Run the expert until it has given its first; fails where that takes a quarter of an hour."""
+    """Run the expert until it has given its first; fails where that takes a quarter of an hour, or
+    where it asks for something that is refused."""
     procedure = perform(case, product=product, injected_from_s=injected_from_s)
     control, state = next(procedure), begin(case)
     while seconds(state.time) < 900.0:
         state = step(case, state, control)
         for event in state.events:
+            assert not isinstance(event, Refused), event
             if isinstance(event, Aliquot):
                 return event
         control = procedure.send(state)
