@@ -29,7 +29,7 @@ from game.simulation.cement.tracks import Hole, Shaft, channels_of
 from game.training.cement_cases import PA_S, K, block, fluid, pushed, request
 
 ARRAYS = ("voxels", "ml", "age_s", "celsius", "exit", "pa_s", "potential", "ledger_ml")
-NUMBERS = ("front_mpa", "total_mpa", "flow_mm3_s", "moved_ml", "time_s", "delivered_ml")
+NUMBERS = ("front_mpa", "total_mpa", "flow_mm3_s", "moved_ml", "solved", "time_s", "delivered_ml")
 
 
 def rubble(seed: int = 11, size: int = 21) -> Medium:

@@ -35,7 +35,8 @@ class Cement:
     request the pressure limit kept back. `front_mpa` is the pressure at the tip in bone during the
     last advance, `total_mpa` with the loss in the cannula's bore, `flow_mm3_s` the flow.
     `by_region_ml` is the ledger, `ledger_ml` (regions, exits) the same by exit too. `moved_ml` went
-    in since age and temperature were last carried along with the flow."""
+    in since age and temperature were last carried along with the flow; `solved` is mL held and
+    flow, mm3/s, when the potentials were last solved."""
 
     voxels: NDArray[np.int64]
     ml: NDArray[np.float64]
@@ -52,6 +53,7 @@ class Cement:
     time_s: float = 0.0
     flow_mm3_s: float = 0.0
     moved_ml: float = 0.0
+    solved: tuple[float, float] = (0.0, 0.0)
     ledger_ml: NDArray[np.float64] = field(default_factory=lambda: np.zeros(LEDGER))
 
     def __post_init__(self) -> None:

@@ -55,11 +55,10 @@ def carried(net, mouth, share, moved, arriving):  # type: ignore[no-untyped-def]
         inflow, aged, warm = source[r], source[r] * arriving[0], source[r] * arriving[1]
         for f in range(FACES_EACH):
             o = net.joined[r, f]
-            flux = net.gain[r, f] * (x[o] - x[r])
-            if flux > 0.0:
-                inflow += flux
-                aged += flux * age[o]
-                warm += flux * celsius[o]
+            flux = max(0.0, net.gain[r, f] * (x[o] - x[r]))
+            inflow += flux
+            aged += flux * age[o]
+            warm += flux * celsius[o]
         inflow *= moved
         age[r] = (room[r] * age[r] + moved * aged) / (room[r] + inflow)
         celsius[r] = (room[r] * celsius[r] + moved * warm) / (room[r] + inflow)
@@ -147,10 +146,13 @@ def conducting(net):  # type: ignore[no-untyped-def]
     """Conductances between rows from their viscosities."""
     thick, half, gain = net.state[PA_S], net.half, net.gain
     for r in range(net.counts[ROWS]):
+        for f in range(FACES_EACH):
+            o, g = net.joined[r, f], net.turn[r, f]
+            if o < r and half[r, f] < np.inf:
+                gain[r, f] = 1.0 / (thick[r] * half[r, f] + thick[o] * half[o, g])
+                gain[o, g] = gain[r, f]
+    for r in range(net.counts[ROWS]):
         total = 0.0
         for f in range(FACES_EACH):
-            o = net.joined[r, f]
-            g = 1.0 / (thick[r] * half[r, f] + thick[o] * half[o, net.turn[r, f]])
-            gain[r, f] = g
-            total += g
+            total += gain[r, f]
         net.own[r] = total

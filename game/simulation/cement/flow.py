@@ -89,16 +89,16 @@ def advance(medium: Medium, channels: Channels, cement: Cement, injection: Injec
     fresh = _brought_to(kept, cement, mouth, law, arriving)
     rows = net.slot[mouth].astype(np.int64)
     ready(net, bone, law, rows, fresh, elapsed, arriving, cement.flow_mm3_s)
-    poured, flow, resistance, mpa, _ = inject(
+    poured, flow, resistance, mpa, solved, _ = inject(
         net, bone, law, rows, (injection.bore / 2.0, injection.length),
         (injection.ml, injection.seconds, injection.limit_mpa, injection.compliance),
-        arriving, cement.flow_mm3_s,
+        arriving, cement.flow_mm3_s, (elapsed, cement.moved_ml, *cement.solved),
     )  # fmt: skip
     filled, uncarried = settled(net, rows, cement.moved_ml + poured, arriving)
     after = _body(net, filled, cement, injection, poured)
     after = replace(
         after, front_mpa=1.0e-6 * flow * resistance, total_mpa=mpa, flow_mm3_s=flow,
-        moved_ml=uncarried, time_s=time_s,
+        moved_ml=uncarried, solved=solved, time_s=time_s,
     )  # fmt: skip
     if poured == 0.0:
         after = _refused(after, injection)

@@ -12,7 +12,6 @@ from game.simulation.cement.network import (
     CELSIUS,
     FRONT,
     ML,
-    POTENTIAL,
     PROMOTIONS,
     ROWS,
     flood,
@@ -20,13 +19,24 @@ from game.simulation.cement.network import (
 from game.simulation.cement.ordering import tidied
 from game.simulation.cement.pouring import pour
 from game.simulation.cement.rheology import INDEX
-from game.simulation.cement.solving import SMALL, meet, shared, solve
+from game.simulation.cement.solving import (
+    COARSE,
+    FAR,
+    SMALL,
+    meet,
+    potential,
+    shared,
+    solve,
+    unbalanced,
+)
 
 SUBSTEPS = 256  # of one call; bounds its time under absurd requests
 REFRESH_S = 0.5  # beyond SMALL rows cells age so often: mu grows 1 % between, at most
 CARRIED = 0.005  # of the cement: what may flow before age is carried along
 LEAST_FLOW = 1.0  # mm3/s that marrow is set against; bounds its part where little flows
-SOLVED = 64  # rows to a new one: what may be added before the flow is solved anew
+SOLVED = 64  # rows to a new one: what may be added in one call before the flow is solved anew
+STALE = 0.002  # of the cement: what may flow before it is
+SLOWER = 0.05  # by what part the flow may differ before it is, for marrow's pressure is in it
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -56,30 +66,37 @@ def ready(net, bone, law, rows, fresh, elapsed, arriving, flow):  # type: ignore
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def inject(net, bone, law, mouth, bore, offer, arriving, flow):  # type: ignore[no-untyped-def]
+def inject(net, bone, law, mouth, bore, offer, arriving, flow, before):  # type: ignore[no-untyped-def]
     """Take in what `offer` = (mL, s, limit MPa, compliance mL/MPa) drives through a bore =
-    (radius, length), `arriving` = (age, temperature) at the `mouth` rows.
+    (radius, length), `arriving` = (age, temperature) at the `mouth` rows. `before` = (s by which
+    cells aged, mL moved since age was carried, mL held and flow when last solved).
 
-    Returns mL poured, flow mm3/s, bone's resistance Pa s/mm3, MPa at the plunger, and how many
-    solves and iterations it took."""
+    Returns mL poured, flow mm3/s, bone's resistance Pa s/mm3, MPa at the plunger, mL held and flow
+    when last solved, and how many solves and iterations it took."""
     share = np.empty(len(mouth))
     ml, seconds = offer[0], offer[1]
     _press_back(net, bone, flow)
     poured, resistance, mpa, work = 0.0, 0.0, 0.0, np.zeros(2, np.int64)
-    start = net.counts[ROWS]
-    solved = -start
-    for _ in range(SUBSTEPS):
+    start, came, held = net.counts[ROWS], flow, net.ledger.sum()
+    small = start <= SMALL
+    due = small or before[0] > 0.0 or before[1] == 0.0
+    last = before[2], before[3]
+    solved = 0
+    for n in range(SUBSTEPS):
         total = meet(net)
-        if start <= SMALL and law[INDEX] != 1.0:
+        if small and law[INDEX] != 1.0:
             thickened(net, bone, law, flow)
             total = meet(net)
         if total <= 0.0 or shared(net, mouth, share) <= 0.0:
             break
         if net.counts[ROWS] > start + PROMOTIONS:
             break
-        if (net.counts[ROWS] - solved) * SOLVED > solved:
+        if n == 0 and not due and not _stale(net, mouth, share, held, came, last):
+            solved, resistance = start, potential(net, mouth, share)
+        elif (net.counts[ROWS] - solved) * SOLVED > solved:
             solved = net.counts[ROWS]
-            resistance, count = solve(net, mouth, share)
+            resistance, ended, count = solve(net, mouth, share)
+            last = (held, came) if ended else (0.0, 0.0)
             work += np.array([1, count])
         flow, mpa, lasts = driven(law, arriving[0], bore, resistance, offer, ml - poured)
         wanted, ends = asked(flow, lasts, seconds, ml - poured, offer)
@@ -88,7 +105,15 @@ def inject(net, bone, law, mouth, bore, offer, arriving, flow):  # type: ignore[
         poured = ml if amount == ml - poured else poured + amount
         if (ends and amount >= wanted) or amount <= 0.0:
             break
-    return poured, flow, resistance, mpa, work
+    return poured, flow, resistance, mpa, last, work
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _stale(net, mouth, share, held, flow, last):  # type: ignore[no-untyped-def]
+    """Whether the potentials that were solved with `last` = (mL held, flow) no longer serve."""
+    if held - last[0] >= STALE * held or abs(flow - last[1]) > SLOWER * flow:
+        return True
+    return unbalanced(net, mouth, share) > FAR * COARSE
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -102,6 +127,4 @@ def settled(net, mouth, moved, arriving):  # type: ignore[no-untyped-def]
         shared(net, mouth, share)
         carried(net, mouth, share, moved, arriving)
         moved = 0.0
-    rows = net.counts[ROWS]
-    net.state[POTENTIAL, :rows] = net.x[:rows]
     return tidied(net), moved

@@ -15,6 +15,7 @@ from numba import njit
 from game.simulation.cement.network import FACES, FACES_EACH, LIVE, ROWS
 
 HELD = 1.0e-12  # of a block's conductance: less is rounding
+LOWEST = np.array([0, *((n & -n).bit_length() - 1 for n in range(1, 1 << FACES_EACH))])  # bit set
 MOST = 160  # blocks that are told apart; further ones share a number with earlier ones
 
 
@@ -41,6 +42,7 @@ def _numbered(net):  # type: ignore[no-untyped-def]
     """Write into `queue` the number of each row's block, in the order of rows, -1 for a row that is
     not live or in no block; returns how many there are."""
     count = 0
+    found = np.empty(net.counts[ROWS], np.int32)
     for r in range(net.counts[ROWS]):
         block = net.block[r]
         if block < 0 or net.label[LIVE, r] == 0:
@@ -48,11 +50,11 @@ def _numbered(net):  # type: ignore[no-untyped-def]
             continue
         if net.group[block] < 0:
             net.group[block] = count % MOST
+            found[count] = block
             count += 1
         net.queue[r] = net.group[block]
-    for r in range(net.counts[ROWS]):
-        if net.block[r] >= 0:
-            net.group[net.block[r]] = -1
+    for n in range(count):
+        net.group[found[n]] = -1
     return min(count, MOST)
 
 
@@ -67,18 +69,18 @@ def _gathered(net, matrix, lift):  # type: ignore[no-untyped-def]
             ahead = x[net.ends[n, 0]] - net.path[n, 4] * net.back[0]
             lift[i] -= net.face[n] * ahead
     for r in range(net.counts[ROWS]):
-        i, crosses = block[r], net.crosses[r]
-        if i < 0 or crosses == 0:
+        crosses, i = net.crosses[r], block[r]
+        if i < 0:
             continue
-        for f in range(FACES_EACH):
-            if not crosses >> f & 1 or gain[r, f] <= 0.0:
-                continue
-            j = block[joined[r, f]]
-            if j != i:
-                matrix[i, i] += gain[r, f]
-                lift[i] -= gain[r, f] * (x[r] - x[joined[r, f]])
+        while crosses:
+            f = LOWEST[crosses]
+            crosses &= crosses - 1
+            j, flows = block[joined[r, f]], gain[r, f]
+            if j != i and flows > 0.0:
+                matrix[i, i] += flows
+                lift[i] -= flows * (x[r] - x[joined[r, f]])
                 if j >= 0:
-                    matrix[i, j] -= gain[r, f]
+                    matrix[i, j] -= flows
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -69,8 +69,6 @@ def load(net, bone, law, voxels, known, exits, mouth):  # type: ignore[no-untype
     for m in range(len(mouth)):
         if net.slot[mouth[m]] == -2:
             net.slot[mouth[m]] = -1
-    for r in range(net.counts[ROWS]):
-        net.x[r] = net.state[POTENTIAL, r]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -88,4 +86,3 @@ def opened(net, bone, law, mouth, arriving):  # type: ignore[no-untyped-def]
         net.state[ROOM, r] = room
         net.state[AGE, r], net.state[CELSIUS, r] = arriving
         net.state[PA_S, r] = apparent_viscosity(law, arriving[0], 0.0)
-        net.x[r] = 0.0

@@ -103,7 +103,7 @@ def _copied(net, source, target):  # type: ignore[no-untyped-def]
     net.turn[target] = net.turn[source]
     net.half[target] = net.half[source]
     net.gain[target] = net.gain[source]
-    net.own[target], net.x[target] = net.own[source], net.x[source]
+    net.own[target] = net.own[source]
     net.block[target], net.crosses[target] = net.block[source], net.crosses[source]
 
 
@@ -124,8 +124,8 @@ def _raised(net, mouth, changed):  # type: ignore[no-untyped-def]
             net.front_label[q, LIVE] = 0
             net.slot[v] = -1
     for q in np.sort(places[:count]):
-        r = converted(net, q)
-        net.x[r] = net.state[POTENTIAL, r]
+        potential = net.front[q, POTENTIAL]
+        net.x[converted(net, q)] = potential
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

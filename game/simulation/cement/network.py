@@ -57,7 +57,7 @@ class Network(NamedTuple):
 
     slot: NDArray[np.int32]
     counts: NDArray[np.int64]
-    label: NDArray[np.int64]
+    label: NDArray[np.int32]
     state: NDArray[np.float64]
     joined: NDArray[np.int32]
     turn: NDArray[np.uint8]
@@ -71,14 +71,14 @@ class Network(NamedTuple):
     image: NDArray[np.float64]
     extra: NDArray[np.float64]
     speed: NDArray[np.float64]
-    queue: NDArray[np.int64]
-    block: NDArray[np.int64]
+    queue: NDArray[np.int32]
+    block: NDArray[np.int32]
     crosses: NDArray[np.uint8]
     group: NDArray[np.int32]
-    front_label: NDArray[np.int64]
+    front_label: NDArray[np.int32]
     front: NDArray[np.float64]
     inflow: NDArray[np.float64]
-    ends: NDArray[np.int64]
+    ends: NDArray[np.int32]
     path: NDArray[np.float64]
     face: NDArray[np.float64]
     flux: NDArray[np.float64]
@@ -89,31 +89,32 @@ class Network(NamedTuple):
 def network(cells: int, rows: int) -> Network:
     """Arrays for a grid of `cells` voxels and vein nodes and for `rows` rows."""
     faces = FACES_EACH * rows
+    state = np.empty((6, rows))
     return Network(
         slot=np.full(cells, -1, np.int32),
         counts=np.zeros(3, np.int64),
-        label=np.empty((4, rows), np.int64),
-        state=np.empty((6, rows)),
+        label=np.empty((4, rows), np.int32),
+        state=state,
         joined=np.empty((rows, FACES_EACH), np.int32),
         turn=np.empty((rows, FACES_EACH), np.uint8),
         half=np.empty((rows, FACES_EACH)),
         gain=np.empty((rows, FACES_EACH)),
         own=np.empty(rows),
         diagonal=np.empty(rows),
-        x=np.empty(rows),
+        x=state[POTENTIAL],
         residual=np.empty(rows),
         search=np.empty(rows),
         image=np.empty(rows),
         extra=np.empty(rows),
         speed=np.empty((rows, 3)),
-        queue=np.empty(rows, np.int64),
-        block=np.empty(rows, np.int64),
+        queue=np.empty(rows, np.int32),
+        block=np.empty(rows, np.int32),
         crosses=np.empty(rows, np.uint8),
         group=np.full(cells + 8, -1, np.int32),
-        front_label=np.empty((faces, 4), np.int64),
+        front_label=np.empty((faces, 4), np.int32),
         front=np.empty((faces, 6)),
         inflow=np.empty(faces),
-        ends=np.empty((faces, 3), np.int64),
+        ends=np.empty((faces, 3), np.int32),
         path=np.empty((faces, 5)),
         face=np.empty(faces),
         flux=np.empty(faces),

@@ -32,26 +32,38 @@ def tidied(net):  # type: ignore[no-untyped-def]
 @njit(nogil=True, cache=True, error_model="numpy")
 def _ordered(ends, ml, label):  # type: ignore[no-untyped-def]
     """The live places of the front in their order, and how many of them hold cement."""
-    order = np.empty(len(ml), np.int64)
+    order, empty = np.empty(len(ml), np.int64), np.empty(len(ml), np.int64)
     seen = np.zeros(len(ml), np.bool_)
-    count = held = 0
-    for holding in (True, False):
-        for n in range(len(ends)):
-            q = ends[n]
-            if not seen[q] and (ml[q] > 0.0) == holding:
-                seen[q] = True
-                order[count] = q
-                count += 1
-        first = count
-        for q in range(len(ml)):
-            if label[q, LIVE] == 1 and not seen[q] and (ml[q] > 0.0) == holding:
-                order[count] = q
-                count += 1
+    held = none = 0
+    for n in range(len(ends)):
+        q = ends[n]
+        if seen[q]:
+            continue
+        seen[q] = True
+        if ml[q] > 0.0:
+            order[held] = q
+            held += 1
+        else:
+            empty[none] = q
+            none += 1
+    held = _alone(order, held, seen, ml > 0.0, label)
+    none = _alone(empty, none, seen, ml <= 0.0, label)
+    order[held : held + none] = empty[:none]
+    return order[: held + none], held
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _alone(order, count, seen, wanted, label):  # type: ignore[no-untyped-def]
+    """Add to `order` the live places that are `wanted` and no face leads to; returns the count."""
+    first = count
+    for q in range(len(seen)):
+        if wanted[q] and not seen[q] and label[q, LIVE] == 1:
+            order[count] = q
+            count += 1
+    if first < count:
         alone = order[first:count].copy()
         order[first:count] = alone[np.argsort(label[alone, VOXEL])]
-        if holding:
-            held = count
-    return order[:count], held
+    return count
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -167,8 +167,8 @@ def apparent_viscosity(law, age_s, shear_rate):  # type: ignore[no-untyped-def]
     if age_s >= law[GEL]:
         return np.inf
     shear = max(abs(shear_rate), law[LEAST])
-    thickness = law[START] * np.exp(age_s / law[TAU])
-    return thickness * (shear / law[REFERENCE]) ** (law[INDEX] - 1.0)
+    thinned = (law[INDEX] - 1.0) * np.log(shear / law[REFERENCE])
+    return law[START] * np.exp(age_s / law[TAU] + thinned)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -24,6 +24,8 @@ from game.simulation.cement.ordering import drop_faces
 FINE, COARSE = 1.0e-4, 2.0e-3  # residual over source: pressure then errs by 1e-4 at most
 SMALL = 2000  # rows up to which the solve is fine
 ITERATIONS = 400  # of one solve
+AT_ONCE = 48  # of one beyond SMALL rows, 6 ms or so: the next call goes on from there
+FAR = 10.0  # times the residual asked for: the mouth has moved, say
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -77,37 +79,68 @@ def shared(net, mouth, share):  # type: ignore[no-untyped-def]
 @njit(nogil=True, cache=True, error_model="numpy")
 def solve(net, mouth, share):  # type: ignore[no-untyped-def]
     """Potentials for a unit source, from the last ones, levelled so that the front passes 1.
-    Returns the potential at the mouth and the iterations it took."""
-    rows, x, res, d = net.counts[ROWS], net.x, net.residual, net.search
-    levelled(net, mouth, share)
-    _apply(net, x, net.image)
-    rho, norm, goal = 0.0, 0.0, 0.0
+    Returns the potential at the mouth, whether it came to an end, and the iterations it took."""
+    rows = net.counts[ROWS]
     tolerance = FINE if rows <= SMALL else COARSE
+    goal = 0.0
+    for m in range(len(mouth)):
+        goal += (tolerance * share[m]) ** 2
     for r in range(rows):
         if net.diagonal[r] <= 0.0:  # joined to nothing: stays as it is
             net.diagonal[r] = 1.0
-    for r in range(rows):
-        res[r] = -net.image[r]
+    levelled(net, mouth, share)
+    norm, rho = _begun(net, mouth, share)
+    count, most = 0, ITERATIONS if rows <= SMALL else AT_ONCE
+    while norm > goal and count < most:
+        norm, rho = _iterate(net, rho)
+        count += 1
+    return potential(net, mouth, share), norm <= goal, count
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def potential(net, mouth, share):  # type: ignore[no-untyped-def]
+    """That at the mouth, by what its rows take."""
+    level = 0.0
+    for m in range(len(mouth)):
+        level += share[m] * net.x[mouth[m]]
+    return level
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def unbalanced(net, mouth, share):  # type: ignore[no-untyped-def]
+    """The residual at the mouth's rows (its norm over that of what they give), their part of the
+    front left out."""
+    left, given = 0.0, 0.0
+    for m in range(len(mouth)):
+        r = mouth[m]
+        rest = share[m]
+        for f in range(FACES_EACH):
+            rest += net.gain[r, f] * (net.x[net.joined[r, f]] - net.x[r])
+        left += rest * rest
+        given += share[m] * share[m]
+    return np.sqrt(left / given)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _begun(net, mouth, share):  # type: ignore[no-untyped-def]
+    """The residual of the potentials and the first search, downhill; returns the residual's square
+    and its product with the search."""
+    res, d, over = net.residual, net.search, net.image
+    _apply(net, net.x, over)
     if net.back[0] > 0.0:
         for n in range(net.counts[FACES]):
             r = net.ends[n, 0]
             if net.label[LIVE, r]:
-                res[r] += net.face[n] * net.path[n, 4] * net.back[0]
+                over[r] -= net.face[n] * net.path[n, 4] * net.back[0]
     for m in range(len(mouth)):
-        res[mouth[m]] += share[m]
-        goal += (tolerance * share[m]) ** 2
-    for r in range(rows):
+        over[mouth[m]] -= share[m]
+    norm, rho = 0.0, 0.0
+    for r in range(net.counts[ROWS]):
+        res[r] = -over[r]
         d[r] = res[r] / net.diagonal[r]
         rho += res[r] * d[r]
         norm += res[r] * res[r]
-    count = 0
-    while norm > goal and count < ITERATIONS:
-        norm, rho = _iterate(net, rho)
-        count += 1
-    level = 0.0
-    for m in range(len(mouth)):
-        level += share[m] * x[mouth[m]]
-    return level, count
+    return norm, rho
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -134,8 +167,10 @@ def _apply(net, x, out):  # type: ignore[no-untyped-def]
     total = 0.0
     for r in range(net.counts[ROWS]):
         near = 0.0
-        for f in range(FACES_EACH):
+        for f in range(6):
             near += gain[r, f] * x[joined[r, f]]
+        if gain[r, 6] > 0.0:
+            near += gain[r, 6] * x[joined[r, 6]]
         out[r] = net.diagonal[r] * x[r] - near
         total += x[r] * out[r]
     return total
