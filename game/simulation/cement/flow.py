@@ -92,7 +92,7 @@ def advance(medium: Medium, channels: Channels, cement: Cement, injection: Injec
     poured, flow, resistance, mpa, solved, _ = inject(
         net, bone, law, rows, (injection.bore / 2.0, injection.length),
         (injection.ml, injection.seconds, injection.limit_mpa, injection.compliance),
-        arriving, cement.flow_mm3_s, (elapsed, cement.moved_ml, *cement.solved),
+        arriving, cement.flow_mm3_s, elapsed > 0.0 or cement.moved_ml == 0.0, cement.solved,
     )  # fmt: skip
     filled, uncarried = settled(net, rows, cement.moved_ml + poured, arriving)
     after = _body(net, filled, cement, injection, poured)

@@ -19,16 +19,7 @@ from game.simulation.cement.network import (
 from game.simulation.cement.ordering import tidied
 from game.simulation.cement.pouring import pour
 from game.simulation.cement.rheology import INDEX
-from game.simulation.cement.solving import (
-    COARSE,
-    FAR,
-    SMALL,
-    meet,
-    potential,
-    shared,
-    solve,
-    unbalanced,
-)
+from game.simulation.cement.solving import SMALL, meet, potential, shared, solve, unbalanced
 
 SUBSTEPS = 256  # of one call; bounds its time under absurd requests
 REFRESH_S = 0.5  # beyond SMALL rows cells age so often: mu grows 1 % between, at most
@@ -37,6 +28,7 @@ LEAST_FLOW = 1.0  # mm3/s that marrow is set against; bounds its part where litt
 SOLVED = 64  # rows to a new one: what may be added in one call before the flow is solved anew
 STALE = 0.002  # of the cement: what may flow before it is
 SLOWER = 0.05  # by what part the flow may differ before it is, for marrow's pressure is in it
+MOVED = 0.02  # of what the mouth gives: what it may be out of balance by before it is
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -66,22 +58,19 @@ def ready(net, bone, law, rows, fresh, elapsed, arriving, flow):  # type: ignore
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def inject(net, bone, law, mouth, bore, offer, arriving, flow, before):  # type: ignore[no-untyped-def]
+def inject(net, bone, law, mouth, bore, offer, arriving, flow, due, last):  # type: ignore[no-untyped-def]
     """Take in what `offer` = (mL, s, limit MPa, compliance mL/MPa) drives through a bore =
-    (radius, length), `arriving` = (age, temperature) at the `mouth` rows. `before` = (s by which
-    cells aged, mL moved since age was carried, mL held and flow when last solved).
+    (radius, length), `arriving` = (age, temperature) at the `mouth` rows. `last` = (mL held, flow)
+    when the potentials were solved, which is `due` anew or where they no longer serve.
 
-    Returns mL poured, flow mm3/s, bone's resistance Pa s/mm3, MPa at the plunger, mL held and flow
-    when last solved, and how many solves and iterations it took."""
+    Returns mL poured, flow mm3/s, bone's resistance Pa s/mm3, MPa at the plunger, what is `last`
+    now, and how many solves and iterations it took."""
     share = np.empty(len(mouth))
     ml, seconds = offer[0], offer[1]
     _press_back(net, bone, flow)
     poured, resistance, mpa, work = 0.0, 0.0, 0.0, np.zeros(2, np.int64)
-    start, came, held = net.counts[ROWS], flow, net.ledger.sum()
-    small = start <= SMALL
-    due = small or before[0] > 0.0 or before[1] == 0.0
-    last = before[2], before[3]
-    solved = 0
+    now, start = (net.ledger.sum(), flow), net.counts[ROWS]
+    small, solved = start <= SMALL, start
     for n in range(SUBSTEPS):
         total = meet(net)
         if small and law[INDEX] != 1.0:
@@ -91,12 +80,13 @@ def inject(net, bone, law, mouth, bore, offer, arriving, flow, before):  # type:
             break
         if net.counts[ROWS] > start + PROMOTIONS:
             break
-        if n == 0 and not due and not _stale(net, mouth, share, held, came, last):
-            solved, resistance = start, potential(net, mouth, share)
-        elif (net.counts[ROWS] - solved) * SOLVED > solved:
-            solved = net.counts[ROWS]
+        if n == 0:
+            due = due or small or _stale(net, mouth, share, now, last)
+            resistance = potential(net, mouth, share)
+        if due or (net.counts[ROWS] - solved) * SOLVED > solved:
+            due, solved = False, net.counts[ROWS]
             resistance, ended, count = solve(net, mouth, share)
-            last = (held, came) if ended else (0.0, 0.0)
+            last = now if ended else (0.0, 0.0)
             work += np.array([1, count])
         flow, mpa, lasts = driven(law, arriving[0], bore, resistance, offer, ml - poured)
         wanted, ends = asked(flow, lasts, seconds, ml - poured, offer)
@@ -109,11 +99,12 @@ def inject(net, bone, law, mouth, bore, offer, arriving, flow, before):  # type:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _stale(net, mouth, share, held, flow, last):  # type: ignore[no-untyped-def]
-    """Whether the potentials that were solved with `last` = (mL held, flow) no longer serve."""
-    if held - last[0] >= STALE * held or abs(flow - last[1]) > SLOWER * flow:
+def _stale(net, mouth, share, now, last):  # type: ignore[no-untyped-def]
+    """Whether potentials no longer serve `now` = (mL held, flow) that were solved with `last`."""
+    more, other = now[0] - last[0], abs(now[1] - last[1])
+    if more >= STALE * now[0] or other > SLOWER * now[1]:
         return True
-    return unbalanced(net, mouth, share) > FAR * COARSE
+    return unbalanced(net, mouth, share) > MOVED
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

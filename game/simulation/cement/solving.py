@@ -24,8 +24,8 @@ from game.simulation.cement.ordering import drop_faces
 FINE, COARSE = 1.0e-4, 2.0e-3  # residual over source: pressure then errs by 1e-4 at most
 SMALL = 2000  # rows up to which the solve is fine
 ITERATIONS = 400  # of one solve
+VEIN = FACES_EACH - 1  # the face to a vein
 AT_ONCE = 48  # of one beyond SMALL rows, 6 ms or so: the next call goes on from there
-FAR = 10.0  # times the residual asked for: the mouth has moved, say
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -167,10 +167,10 @@ def _apply(net, x, out):  # type: ignore[no-untyped-def]
     total = 0.0
     for r in range(net.counts[ROWS]):
         near = 0.0
-        for f in range(6):
+        for f in range(VEIN):
             near += gain[r, f] * x[joined[r, f]]
-        if gain[r, 6] > 0.0:
-            near += gain[r, 6] * x[joined[r, 6]]
+        if gain[r, VEIN] > 0.0:  # hardly any
+            near += gain[r, VEIN] * x[joined[r, VEIN]]
         out[r] = net.diagonal[r] * x[r] - near
         total += x[r] * out[r]
     return total
