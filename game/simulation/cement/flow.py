@@ -94,8 +94,8 @@ def advance(medium: Medium, channels: Channels, cement: Cement, injection: Injec
         (injection.ml, injection.seconds, injection.limit_mpa, injection.compliance),
         arriving, cement.flow_mm3_s, elapsed > 0.0 or cement.moved_ml == 0.0, cement.solved,
     )  # fmt: skip
-    filled, uncarried = settled(net, rows, cement.moved_ml + poured, arriving)
-    after = _body(net, filled, cement, injection, poured)
+    front, uncarried = settled(net, rows, cement.moved_ml + poured, arriving)
+    after = _body(net, front, cement, injection, poured)
     after = replace(
         after, front_mpa=1.0e-6 * flow * resistance, total_mpa=mpa, flow_mm3_s=flow,
         moved_ml=uncarried, solved=solved, time_s=time_s,
@@ -103,7 +103,7 @@ def advance(medium: Medium, channels: Channels, cement: Cement, injection: Injec
     if poured == 0.0:
         after = _refused(after, injection)
     kept.mouth, kept.opening, kept.stale = mouth, opening, kept.stale[:0]
-    if len(after.voxels) == filled + int(net.counts[ROWS]):  # every row holds cement
+    if len(after.voxels) == len(front) + int(net.counts[ROWS]):  # every row holds cement
         kept.cement = after
     return after
 
@@ -206,9 +206,11 @@ def _enter(net: Network, medium: Medium, cement: Cement) -> None:
     np.add.at(net.ledger, (where[cement.voxels], cement.exit), cement.ml)
 
 
-def _body(net: Network, filled: int, cement: Cement, injection: Injection, poured: float) -> Cement:
-    """The cement that the network holds."""
-    voxels, exits, state = written(net, filled)
+def _body(
+    net: Network, front: NDArray[np.int64], cement: Cement, injection: Injection, poured: float
+) -> Cement:
+    """The cement that the network holds in its rows and in these places of the `front`."""
+    voxels, exits, state = written(net, front)
     sums = net.ledger.sum(axis=1)
     return Cement(
         voxels=voxels,

@@ -16,7 +16,7 @@ from game.simulation.cement.network import (
     ROWS,
     flood,
 )
-from game.simulation.cement.ordering import tidied
+from game.simulation.cement.ordering import ordered
 from game.simulation.cement.pouring import pour
 from game.simulation.cement.rheology import INDEX
 from game.simulation.cement.solving import SMALL, meet, potential, shared, solve, unbalanced
@@ -109,8 +109,8 @@ def _stale(net, mouth, share, now, last):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def settled(net, mouth, moved, arriving):  # type: ignore[no-untyped-def]
-    """Carry age and temperature along after `moved` mL where that is due, put the front in order;
-    returns the places of the front that hold cement and the mL still to be carried."""
+    """Carry age and temperature along after `moved` mL where that is due; returns the places of the
+    front that hold cement, in order, and the mL still to be carried."""
     held = net.ledger.sum()
     if moved > 0.0 and (net.counts[ROWS] <= SMALL or moved >= CARRIED * held):
         share = np.empty(len(mouth))
@@ -118,4 +118,4 @@ def settled(net, mouth, moved, arriving):  # type: ignore[no-untyped-def]
         shared(net, mouth, share)
         carried(net, mouth, share, moved, arriving)
         moved = 0.0
-    return tidied(net), moved
+    return ordered(net), moved

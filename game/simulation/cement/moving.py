@@ -20,6 +20,7 @@ from game.simulation.cement.network import (
     LIVE,
     ML,
     POTENTIAL,
+    RANK,
     ROOM,
     ROWS,
     VOXEL,
@@ -123,7 +124,7 @@ def _raised(net, mouth, changed):  # type: ignore[no-untyped-def]
         elif np.any(mouth == v):  # opened as any that holds none
             net.front_label[q, LIVE] = 0
             net.slot[v] = -1
-    for q in np.sort(places[:count]):
+    for q in places[np.argsort(net.front_label[places[:count], RANK])]:
         potential = net.front[q, POTENTIAL]
         net.x[converted(net, q)] = potential
 

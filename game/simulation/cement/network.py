@@ -1,9 +1,9 @@
 """Cells that hold cement, as a network of conductors: its arrays, and how it grows.
 
 Rows are the cells that conduct (full, or under the cannula's mouth), in the order in which they
-came to; the front are the cells that fill, in the order of the faces that lead to them; faces lead
-from a row to a cell of the front, ordered by row. So a network kept from the last call and one
-rebuilt from its `Cement` are the same, bit for bit.
+came to; the front are the cells that fill, handed out in the order of the faces that lead to them;
+faces lead from a row to a cell of the front, ordered by row. So a network kept from the last call
+and one rebuilt from its `Cement` give the same, bit for bit.
 
 Two cells conduct 1 / (mu_a half_a + mu_b half_b): `half` is the resistance, 1/mm3, from a cell's
 middle to its face, h / 2 over K h^2 in bone, half a pipe's in a vein.
@@ -37,8 +37,8 @@ PROMOTIONS = 4096  # rows that one call may add; bounds its time under absurd re
 FACES_EACH = 7  # six and a vein's, or a vein node's own
 BLOCK = 10  # voxels along a block, whose potentials are lifted as one: a project choice
 MARROW = int(Region.MARROW)
-ROWS, FRONT, FACES = 0, 1, 2  # what the counters count
-VOXEL, EXIT, REGION, LIVE = 0, 1, 2, 3  # whole-number columns of rows and front
+ROWS, FRONT, FACES, VACANT = 0, 1, 2, 3  # what the counters count
+VOXEL, EXIT, REGION, LIVE, RANK = 0, 1, 2, 3, 4  # whole-number columns, the last of the front
 ML, ROOM, AGE, CELSIUS, PA_S, POTENTIAL = 0, 1, 2, 3, 4, 5  # real ones
 
 
@@ -50,8 +50,11 @@ class Network(NamedTuple):
     theirs (`turn`), `half` and conductance `gain`, mm3/(Pa s); `own` and `diagonal`, the sums
     without and with the front; the `block` of voxels that it lies in (-1 in a vein) and as bits
     the faces by which it `crosses` to another; solver vectors. `group` (cells and more,) is -1, for
-    numbering blocks. By place of the front the same label and state, and `inflow`. By face `ends`
-    (row, place, face) and `path` (near half, far half, far rest, least fill, 1 where it leads into
+    numbering blocks. `x` is the potentials, a view of the state.
+
+    By place of the front the same label, its rank among those that hold cement, the same state,
+    and `inflow`; `vacant` are places that became rows, to be used again. By face `ends` (row,
+    place, face) and `path` (near half, far half, far rest, least fill, 1 where it leads into
     marrow), conductance `face` and `flux`. `ledger` is mL by (region, exit); `back` (1,) the
     marrow's pressure over the flow, Pa s/mm3."""
 
@@ -77,6 +80,7 @@ class Network(NamedTuple):
     group: NDArray[np.int32]
     front_label: NDArray[np.int32]
     front: NDArray[np.float64]
+    vacant: NDArray[np.int32]
     inflow: NDArray[np.float64]
     ends: NDArray[np.int32]
     path: NDArray[np.float64]
@@ -92,7 +96,7 @@ def network(cells: int, rows: int) -> Network:
     state = np.empty((6, rows))
     return Network(
         slot=np.full(cells, -1, np.int32),
-        counts=np.zeros(3, np.int64),
+        counts=np.zeros(4, np.int64),
         label=np.empty((4, rows), np.int32),
         state=state,
         joined=np.empty((rows, FACES_EACH), np.int32),
@@ -111,8 +115,9 @@ def network(cells: int, rows: int) -> Network:
         block=np.empty(rows, np.int32),
         crosses=np.empty(rows, np.uint8),
         group=np.full(cells + 8, -1, np.int32),
-        front_label=np.empty((faces, 4), np.int32),
+        front_label=np.empty((faces, 5), np.int32),
         front=np.empty((faces, 6)),
+        vacant=np.empty(faces, np.int32),
         inflow=np.empty(faces),
         ends=np.empty((faces, 3), np.int32),
         path=np.empty((faces, 5)),
@@ -144,8 +149,12 @@ def added_row(net, v, exit, region, room):  # type: ignore[no-untyped-def]
 @njit(nogil=True, cache=True, error_model="numpy")
 def added_front(net, bone, v):  # type: ignore[no-untyped-def]
     """A new, empty place of the front for cell v."""
-    q = net.counts[FRONT]
-    net.counts[FRONT] = q + 1
+    if net.counts[VACANT] > 0:
+        net.counts[VACANT] -= 1
+        q = np.int64(net.vacant[net.counts[VACANT]])
+    else:
+        q = net.counts[FRONT]
+        net.counts[FRONT] = q + 1
     net.slot[v] = -2 - q
     net.front_label[q, VOXEL], net.front_label[q, EXIT] = v, 0
     net.front_label[q, REGION], net.front_label[q, LIVE] = region_of(bone, v), 1
@@ -279,7 +288,7 @@ def converted(net, q):  # type: ignore[no-untyped-def]
     v = net.front_label[q, VOXEL]
     r = added_row(net, v, net.front_label[q, EXIT], net.front_label[q, REGION], net.front[q, ROOM])
     net.state[:, r] = net.front[q]
-    net.front_label[q, LIVE] = 0
+    net.front_label[q, LIVE], net.front[q, ML] = 0, 0.0
     net.label[LIVE, r] = 1
     net.x[r] = 0.0
     return r
@@ -328,13 +337,13 @@ def touched(net, bone, r, q):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def written(net, filled):  # type: ignore[no-untyped-def]
-    """What holds cement, rows first, then the first `filled` places of the front: voxels (k,),
-    exits (k,) and (5, k) mL, age, temperature, viscosity and potential."""
+def written(net, front):  # type: ignore[no-untyped-def]
+    """What holds cement, rows first, then the places of the `front` (k,): voxels (k,), exits (k,)
+    and (5, k) mL, age, temperature, viscosity and potential."""
     rows, held = net.counts[ROWS], 0
     for r in range(rows):
         held += net.state[ML, r] > 0.0
-    count = held + filled
+    count = held + len(front)
     voxels, exits = np.empty(count, np.int64), np.empty(count, np.uint8)
     state = np.empty((5, count))
     n = 0
@@ -342,8 +351,9 @@ def written(net, filled):  # type: ignore[no-untyped-def]
         if net.state[ML, r] > 0.0:
             voxels[n], exits[n] = net.label[VOXEL, r], net.label[EXIT, r]
             n += 1
-    for q in range(filled):
-        voxels[n + q], exits[n + q] = net.front_label[q, VOXEL], net.front_label[q, EXIT]
+    for q in front:
+        voxels[n], exits[n] = net.front_label[q, VOXEL], net.front_label[q, EXIT]
+        n += 1
     for k in range(5):
         column = ML if k == 0 else k + 1  # the room is not the cement's
         n = 0
@@ -351,6 +361,7 @@ def written(net, filled):  # type: ignore[no-untyped-def]
             if net.state[ML, r] > 0.0:
                 state[k, n] = net.state[column, r]
                 n += 1
-        for q in range(filled):
-            state[k, n + q] = net.front[q, column]
+        for q in front:
+            state[k, n] = net.front[q, column]
+            n += 1
     return voxels, exits, state

@@ -6,64 +6,38 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from game.simulation.cement.network import FACES, FRONT, LIVE, ML, VOXEL
+from game.simulation.cement.network import FACES, FRONT, LIVE, ML, RANK, VACANT, VOXEL
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def tidied(net):  # type: ignore[no-untyped-def]
-    """Order the front by the first face to each place, those that no face leads to by their voxel:
-    filling ones, empty ones. Returns how many hold cement."""
+def ordered(net):  # type: ignore[no-untyped-def]
+    """The places of the front (k,) that hold cement by the first face to each, then those that no
+    face leads to by their voxel. Places that have become rows are free for others from now on."""
     drop_faces(net)
-    faces, places = net.counts[FACES], net.counts[FRONT]
-    order, held = _ordered(net.ends[:faces, 1], net.front[:places, ML], net.front_label)
-    place = np.empty(places, np.int64)
-    for q in range(len(order)):
-        place[order[q]] = q
-    for n in range(faces):
-        net.ends[n, 1] = place[net.ends[n, 1]]
-    _permuted(net.front, order)
-    _permuted(net.front_label, order)
-    net.counts[FRONT] = len(order)
-    for q in range(len(order)):
-        net.slot[net.front_label[q, VOXEL]] = -2 - q
-    return held
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _ordered(ends, ml, label):  # type: ignore[no-untyped-def]
-    """The live places of the front in their order, and how many of them hold cement."""
-    order, empty = np.empty(len(ml), np.int64), np.empty(len(ml), np.int64)
-    seen = np.zeros(len(ml), np.bool_)
-    held = none = 0
-    for n in range(len(ends)):
-        q = ends[n]
-        if seen[q]:
-            continue
-        seen[q] = True
-        if ml[q] > 0.0:
-            order[held] = q
-            held += 1
-        else:
-            empty[none] = q
-            none += 1
-    held = _alone(order, held, seen, ml > 0.0, label)
-    none = _alone(empty, none, seen, ml <= 0.0, label)
-    order[held : held + none] = empty[:none]
-    return order[: held + none], held
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _alone(order, count, seen, wanted, label):  # type: ignore[no-untyped-def]
-    """Add to `order` the live places that are `wanted` and no face leads to; returns the count."""
-    first = count
-    for q in range(len(seen)):
-        if wanted[q] and not seen[q] and label[q, LIVE] == 1:
+    places = net.counts[FRONT]
+    order, met = np.empty(places, np.int64), np.zeros(places, np.bool_)
+    count = vacant = 0
+    for n in range(net.counts[FACES]):
+        q = net.ends[n, 1]
+        if not met[q] and net.front[q, ML] > 0.0:
             order[count] = q
             count += 1
+        met[q] = True
+    first = count
+    for q in range(places):
+        if net.front_label[q, LIVE] == 0:
+            net.vacant[vacant] = q
+            vacant += 1
+        elif not met[q] and net.front[q, ML] > 0.0:
+            order[count] = q
+            count += 1
+    net.counts[VACANT] = vacant
     if first < count:
         alone = order[first:count].copy()
-        order[first:count] = alone[np.argsort(label[alone, VOXEL])]
-    return count
+        order[first:count] = alone[np.argsort(net.front_label[alone, VOXEL])]
+    for n in range(count):
+        net.front_label[order[n], RANK] = n
+    return order[:count]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -80,15 +54,3 @@ def drop_faces(net):  # type: ignore[no-untyped-def]
                 net.path[kept, c] = net.path[n, c]
         kept += 1
     net.counts[FACES] = kept
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _permuted(values, order):  # type: ignore[no-untyped-def]
-    """Put the rows of `values` in order, in place."""
-    first, count = 0, len(order)
-    while first < count and order[first] == first:
-        first += 1
-    old = values[: order[first:count].max() + 1].copy() if first < count else values[:0]
-    for q in range(first, count):
-        for c in range(values.shape[1]):
-            values[q, c] = old[order[q], c]
