@@ -7,8 +7,9 @@ cement, whose own pressures are far higher, minds the marrow less. Flow
 between cells is dp over the sum of both half cells' mu / (K h): every cell has its own viscosity,
 by its age and temperature, which go with the flow, and by its shear rate at the flow before
 (lagged Picard); gelled cells are plugs. One solve for p / Q gives the bone's resistance, and with
-the bore's law the flow that the plunger makes. Each substep ends before a cell would overflow by
-more than a tenth.
+the bore's law the flow that the plunger makes. It is solved anew where it is due: after more
+cement, age, another flow or mouth (`injection`); until then the last potentials serve. Each substep
+ends before a cell would overflow by more than a tenth.
 
 Volume is kept to rounding: what is poured is shared out by the fluxes at the front, normalised, so
 an unfinished solve moves cement a little but neither makes nor loses any. The grid's edge is

@@ -7,6 +7,7 @@ from numba import njit
 
 from game.simulation.cement.curing import carried, ripened, thickened
 from game.simulation.cement.driving import asked, driven, took
+from game.simulation.cement.nearby import unbalanced
 from game.simulation.cement.network import (
     AGE,
     CELSIUS,
@@ -19,7 +20,7 @@ from game.simulation.cement.network import (
 from game.simulation.cement.ordering import ordered
 from game.simulation.cement.pouring import pour
 from game.simulation.cement.rheology import INDEX
-from game.simulation.cement.solving import SMALL, meet, potential, shared, solve, unbalanced
+from game.simulation.cement.solving import MOVED, SMALL, meet, potential, shared, solve
 
 SUBSTEPS = 256  # of one call; bounds its time under absurd requests
 REFRESH_S = 0.5  # beyond SMALL rows cells age so often: mu grows 1 % between, at most
@@ -28,7 +29,6 @@ LEAST_FLOW = 1.0  # mm3/s that marrow is set against; bounds its part where litt
 SOLVED = 64  # rows to a new one: what may be added in one call before the flow is solved anew
 STALE = 0.002  # of the cement: what may flow before it is
 SLOWER = 0.05  # by what part the flow may differ before it is, for marrow's pressure is in it
-MOVED = 0.02  # of what the mouth gives: what it may be out of balance by before it is
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from game.simulation.cement.levelling import levelled
+from game.simulation.cement.nearby import eased
 from game.simulation.cement.network import (
     FACES,
     FACES_EACH,
@@ -25,6 +26,7 @@ FINE, COARSE = 1.0e-4, 2.0e-3  # residual over source: pressure then errs by 1e-
 SMALL = 2000  # rows up to which the solve is fine
 ITERATIONS = 400  # of one solve
 VEIN = FACES_EACH - 1  # the face to a vein
+MOVED = 0.02  # of what the mouth gives: out of balance by more, it has moved
 AT_ONCE = 48  # of one beyond SMALL rows, 6 ms or so: the next call goes on from there
 
 
@@ -89,6 +91,8 @@ def solve(net, mouth, share):  # type: ignore[no-untyped-def]
         if net.diagonal[r] <= 0.0:  # joined to nothing: stays as it is
             net.diagonal[r] = 1.0
     levelled(net, mouth, share)
+    if rows > SMALL:
+        eased(net, mouth, share, np.sqrt(goal))
     norm, rho = _begun(net, mouth, share)
     count, most = 0, ITERATIONS if rows <= SMALL else AT_ONCE
     while norm > goal and count < most:
@@ -104,21 +108,6 @@ def potential(net, mouth, share):  # type: ignore[no-untyped-def]
     for m in range(len(mouth)):
         level += share[m] * net.x[mouth[m]]
     return level
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def unbalanced(net, mouth, share):  # type: ignore[no-untyped-def]
-    """The residual at the mouth's rows (its norm over that of what they give), their part of the
-    front left out."""
-    left, given = 0.0, 0.0
-    for m in range(len(mouth)):
-        r = mouth[m]
-        rest = share[m]
-        for f in range(FACES_EACH):
-            rest += net.gain[r, f] * (net.x[net.joined[r, f]] - net.x[r])
-        left += rest * rest
-        given += share[m] * share[m]
-    return np.sqrt(left / given)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
