@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from game.simulation.cement import EMPTY, NO_CHANNELS, Cement, Injection, Medium, advance, flow
-from game.simulation.cement.network import ROWS
+from game.simulation.cement.nearby import NEAREST, eased
+from game.simulation.cement.network import ROWS, Network
 from game.simulation.cement.solving import AT_ONCE, SMALL, meet, shared, solve
 from game.training.cement_cases import request
 from game.training.cement_figures import cracked_box
+from residuals import residual
 
 A_LITTLE = replace(request(2.0e-4, tip=(1.0, 2.0, 0.0)), bore=1.5)
 Bone = tuple[Medium, Cement]
@@ -93,15 +95,47 @@ def test_a_cement_taken_up_anew_is_solved_when_the_kept_one_is(bone: Bone) -> No
     assert other.potential.tobytes() == kept.potential.tobytes()
 
 
-def test_a_long_solve_is_spread_over_steps(bone: Bone) -> None:
-    """From potentials that say nothing it takes several rounds, and comes to the same."""
-    medium, cement = bone
+def opened(medium: Medium, cement: Cement) -> tuple[Network, np.ndarray, np.ndarray]:
+    """The network of a cement, its mouth's rows and their shares."""
     advance(medium, NO_CHANNELS, replace(cement), replace(A_LITTLE, time_s=0.6))
     kept = flow._threads.kept
     net, mouth = kept.net, kept.net.slot[kept.mouth].astype(np.int64)
-    rows, share = int(net.counts[ROWS]), np.empty(len(mouth))
+    share = np.empty(len(mouth))
     meet(net)
     shared(net, mouth, share)
+    return net, mouth, share
+
+
+def test_easing_balances_the_rows_about_the_mouth_alone(bone: Bone) -> None:
+    net, mouth, share = opened(*bone)
+    rows = int(net.counts[ROWS])
+    assert rows > NEAREST
+    net.x[mouth] *= 1.5
+    before, off = net.x[:rows].copy(), residual(net, mouth, share)
+    eased(net, mouth, share, 1.0e-3)
+    touched = net.x[:rows] != before
+    assert np.linalg.norm(off[touched]) > 0.5
+    assert np.linalg.norm(residual(net, mouth, share)[touched]) < 1.5e-3
+    assert touched[mouth].all()
+    assert np.count_nonzero(touched) <= NEAREST
+
+
+def test_a_mouth_that_leads_nowhere_is_left_alone(bone: Bone) -> None:
+    net, mouth, share = opened(*bone)
+    alone = mouth[0]
+    net.gain[alone] = net.own[alone] = net.diagonal[alone] = 0.0
+    net.gain[net.joined == alone] = 0.0
+    before = float(net.x[alone])
+    eased(net, mouth, share, 1.0e-3)
+    assert net.x[alone] == before
+    assert np.isfinite(net.x[: net.counts[ROWS]]).all()
+
+
+def test_a_long_solve_is_spread_over_steps(bone: Bone) -> None:
+    """From potentials that say nothing it takes several rounds, and comes to the same."""
+    medium, cement = bone
+    net, mouth, share = opened(medium, cement)
+    rows = int(net.counts[ROWS])
     while not (whole := solve(net, mouth, share))[1]:
         pass
     net.x[:rows] = np.random.default_rng(5).uniform(0.0, 2.0 * whole[0], rows)

@@ -8,10 +8,11 @@ import numpy as np
 from benchmarks.opm_flow import heterogeneous, leaked_ml, ours
 from game.simulation.cement import EMPTY, NO_CHANNELS, advance, flow
 from game.simulation.cement.levelling import levelled
-from game.simulation.cement.network import FACES, LIVE, ROWS, Network
+from game.simulation.cement.network import LIVE, ROWS, Network
 from game.simulation.cement.solving import meet, shared
 from game.training.cement_cases import request
 from game.training.cement_figures import cracked_box
+from residuals import residual
 
 TWIN_ML = 0.1669  # leaked in that case by the two-fluid twin with marrow of 0.1 Pa s, in a minute
 
@@ -26,16 +27,10 @@ def grown(ml: float) -> tuple[Network, np.ndarray]:
 
 
 def unbalanced(net: Network, mouth: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """What flows into each block and not out of it, row by row, in plain numpy."""
-    rows, faces = int(net.counts[ROWS]), int(net.counts[FACES])
-    left = np.zeros(rows)
-    left[mouth] += share
-    left -= (net.gain[:rows] * (net.x[:rows, None] - net.x[net.joined[:rows]])).sum(axis=1)
-    ends = net.ends[:faces, 0]
-    back = net.path[:faces, 4] * net.back[0]
-    np.subtract.at(left, ends, net.face[:faces] * (net.x[ends] - back))
+    """What flows into each block and not out of it."""
+    rows = int(net.counts[ROWS])
     live = net.label[LIVE, :rows] == 1
-    return np.bincount(net.block[:rows][live], left[live])
+    return np.bincount(net.block[:rows][live], residual(net, mouth, share)[live])
 
 
 def test_each_block_gives_what_it_gets() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from game.devices.cannula import Cannula
 from game.geometry.grid import Grid, Point
 from game.simulation.cement import NO_CHANNELS, Channels
+from game.simulation.cement.channels import differing
 from game.simulation.cement.tracks import APART_MM, Hole, Shaft, bored, channels_of, shafts
 
 H = 0.75
@@ -103,3 +104,25 @@ def test_channels_are_sound_wherever_a_tip_has_been(
     assert set(np.unique(channels.permeability)) <= {0.0, 0.9**2 / 8.0, 1.525**2 / 8.0}
     again = channels_of(GRID, tuple(reversed(holes)), shaft)
     np.testing.assert_array_equal(channels.permeability, again.permeability)
+
+
+def channels(voxels: dict[int, tuple[int, int, int]]) -> Channels:
+    """Channels by voxel: permeability across x, porosity in halves, widening."""
+    kept = np.array(sorted(voxels), np.int64)
+    of = np.array([voxels[v] for v in kept.tolist()], float).reshape(-1, 3)
+    permeability = np.stack([of[:, 0], np.zeros(len(of)), np.ones(len(of))], axis=1)
+    return Channels(kept, permeability, 0.5 * of[:, 1], of[:, 2])
+
+
+some = st.dictionaries(
+    st.integers(0, 12), st.tuples(st.integers(0, 1), st.integers(1, 2), st.integers(1, 2))
+)
+
+
+@given(some, some)
+@settings(deadline=None)
+def test_what_differs_between_channels_is_what_differs_by_voxel(
+    one: dict[int, tuple[int, int, int]], other: dict[int, tuple[int, int, int]]
+) -> None:
+    apart = sorted(v for v in one.keys() | other.keys() if one.get(v) != other.get(v))
+    assert differing(channels(one), channels(other)).tolist() == apart

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 
@@ -46,14 +47,34 @@ class Channels:
 
 def differing(one: Channels, other: Channels) -> NDArray[np.int64]:
     """The voxels (k,), sorted, that are a channel in but one of two, or another channel in each."""
-    alone = np.setxor1d(one.voxels, other.voxels, assume_unique=True)
-    both, here, there = np.intersect1d(
-        one.voxels, other.voxels, assume_unique=True, return_indices=True
-    )
-    apart = (one.permeability[here] != other.permeability[there]).any(axis=1)
-    apart |= one.porosity[here] != other.porosity[there]
-    apart |= one.widening[here] != other.widening[there]
-    return np.union1d(alone, both[apart]).astype(np.int64)
+    return _differing(
+        one.voxels, other.voxels,
+        (one.permeability, one.porosity, one.widening),
+        (other.permeability, other.porosity, other.widening),
+    )  # fmt: skip
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _differing(voxels, others, here, there):  # type: ignore[no-untyped-def]
+    found = np.empty(len(voxels) + len(others), np.int64)
+    count = i = j = 0
+    while i < len(voxels) or j < len(others):
+        if j == len(others) or (i < len(voxels) and voxels[i] < others[j]):
+            found[count] = voxels[i]
+            count += 1
+            i += 1
+        elif i == len(voxels) or others[j] < voxels[i]:
+            found[count] = others[j]
+            count += 1
+            j += 1
+        else:
+            same = here[1][i] == there[1][j] and here[2][i] == there[2][j]
+            if not same or np.any(here[0][i] != there[0][j]):
+                found[count] = voxels[i]
+                count += 1
+            i += 1
+            j += 1
+    return found[:count]
 
 
 NO_CHANNELS = Channels()

@@ -7,7 +7,7 @@ from numba import njit
 
 from game.simulation.cement.curing import carried, ripened, thickened
 from game.simulation.cement.driving import asked, driven, took
-from game.simulation.cement.nearby import unbalanced
+from game.simulation.cement.nearby import eased, unbalanced
 from game.simulation.cement.network import (
     AGE,
     CELSIUS,
@@ -20,7 +20,16 @@ from game.simulation.cement.network import (
 from game.simulation.cement.ordering import ordered
 from game.simulation.cement.pouring import pour
 from game.simulation.cement.rheology import INDEX
-from game.simulation.cement.solving import MOVED, SMALL, meet, potential, shared, solve
+from game.simulation.cement.solving import (
+    COARSE,
+    MOVED,
+    SMALL,
+    goal_of,
+    meet,
+    potential,
+    shared,
+    solve,
+)
 
 SUBSTEPS = 256  # of one call; bounds its time under absurd requests
 REFRESH_S = 0.5  # beyond SMALL rows cells age so often: mu grows 1 % between, at most
@@ -82,6 +91,8 @@ def inject(net, bone, law, mouth, bore, offer, arriving, flow, due, last):  # ty
             break
         if n == 0:
             due = due or small or _stale(net, mouth, share, now, last)
+            if not due:
+                eased(net, mouth, share, goal_of(share, COARSE))
             resistance = potential(net, mouth, share)
         if due or (net.counts[ROWS] - solved) * SOLVED > solved:
             due, solved = False, net.counts[ROWS]

@@ -1,8 +1,8 @@
-"""Potentials about the mouth brought up to date, before all are refined.
+"""Potentials about the mouth, which change most from step to step.
 
-Where the mouth moves, the flow changes most beside it: what changes is a source and a sink side by
-side, which fades with the square of the distance. Overrelaxed sweeps (Young 1954) over the nearest
-rows take most of it away, at a small part of what an iteration over all rows costs.
+Cells of the front beside the mouth fill in a step, and where the mouth moves, a source and a sink
+side by side are added, which fade with the square of the distance. Overrelaxed sweeps (Young 1954)
+over the nearest rows take most of that away, at a small part of what an iteration over all costs.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from numba import njit
 
 from game.simulation.cement.network import FACES, FACES_EACH, LIVE, ROWS
 
-NEAREST = 1500  # rows, some 7 voxels about the mouth
-SWEEPS = 40
-OVER = 1.6  # relaxation; 1 is Gauss and Seidel's
+NEAREST = 1500  # rows, some 7 voxels about the mouth: a project choice
+SWEEPS = 40  # at most
+OVER = 1.6  # relaxation, below 2 to converge; 1 is Gauss and Seidel's
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -58,12 +58,12 @@ def eased(net, mouth, share, goal):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _nearest(net, mouth):  # type: ignore[no-untyped-def]
-    """NEAREST live rows, the mouth's first, by how many faces lead there."""
+    """NEAREST rows that conduct, the mouth's first, by how many faces lead there."""
     met = np.zeros(net.counts[ROWS], np.bool_)
     near = np.empty(NEAREST, np.int64)
     count = 0
     for m in range(len(mouth)):
-        if net.label[LIVE, mouth[m]] == 1:
+        if net.label[LIVE, mouth[m]] == 1 and net.diagonal[mouth[m]] > 0.0:
             near[count], met[mouth[m]] = mouth[m], True
             count += 1
     head = 0

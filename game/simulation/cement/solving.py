@@ -83,22 +83,25 @@ def solve(net, mouth, share):  # type: ignore[no-untyped-def]
     """Potentials for a unit source, from the last ones, levelled so that the front passes 1.
     Returns the potential at the mouth, whether it came to an end, and the iterations it took."""
     rows = net.counts[ROWS]
-    tolerance = FINE if rows <= SMALL else COARSE
-    goal = 0.0
-    for m in range(len(mouth)):
-        goal += (tolerance * share[m]) ** 2
+    goal = goal_of(share, FINE if rows <= SMALL else COARSE)
     for r in range(rows):
         if net.diagonal[r] <= 0.0:  # joined to nothing: stays as it is
             net.diagonal[r] = 1.0
     levelled(net, mouth, share)
     if rows > SMALL:
-        eased(net, mouth, share, np.sqrt(goal))
+        eased(net, mouth, share, goal)
     norm, rho = _begun(net, mouth, share)
     count, most = 0, ITERATIONS if rows <= SMALL else AT_ONCE
-    while norm > goal and count < most:
+    while norm > goal * goal and count < most:
         norm, rho = _iterate(net, rho)
         count += 1
-    return potential(net, mouth, share), norm <= goal, count
+    return potential(net, mouth, share), norm <= goal * goal, count
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def goal_of(share, tolerance):  # type: ignore[no-untyped-def]
+    """The norm of the residual that is asked for."""
+    return tolerance * np.sqrt((share * share).sum())
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
