@@ -56,7 +56,7 @@ def leak_study(
         print(json.dumps(_page(found, rows, pairs)))
     else:
         for name in found:
-            _print(found[name], rows[name], f"with {name}")
+            _print(found[name], rows[name], f"with {name}", judged=name == USUAL)
         for (thick, thin), risks in pairs.items():
             _print_risks(risks, f"{thick} beside {thin}")
     return all(row.inside for row in rows[USUAL]) and all(
@@ -112,7 +112,9 @@ def _print_risks(risks: Sequence[Risk], title: str) -> None:
     print_table(columns, cells, title)
 
 
-def _print(found: Sequence[Person], rows: Sequence[Rate], title: str = "") -> None:
+def _print(found: Sequence[Person], rows: Sequence[Rate], title: str, judged: bool) -> None:
+    """What leaked with one product; the published series were treated with the usual kind, so that
+    no other is `judged` by them."""
     sides = sum(len(one.sides) for one in found)
     cells = [
         (
@@ -121,11 +123,11 @@ def _print(found: Sequence[Person], rows: Sequence[Rate], title: str = "") -> No
             f"{row.per_cent:.1f}",
             f"{row.low:.1f}-{row.high:.1f}",
             "" if row.published is None else "{:g} ({:g}-{:g})".format(*row.published),
-            "" if row.published is None else ("yes" if row.inside else "NO"),
+            "" if row.published is None or not judged else ("yes" if row.inside else "NO"),
         )
         for row in rows
     ]
     columns = ("route", "sacroplasties", "%", "95 %", "published % (95 %)", "inside")
-    print_table(columns, cells, f"{sides} sacroplasties of {len(found)} patients {title}".strip())
+    print_table(columns, cells, f"{sides} sacroplasties of {len(found)} patients {title}")
     refused = sum(len(one.refused) for one in found)
     screen.print(f"left out, as the long-axis path does not serve them: {refused}")

@@ -161,6 +161,8 @@ def test_a_nan_slope_in_a_nifti_header_leaves_the_values_as_they_are(ct: Path) -
 
 def test_no_folder(tmp_path: Path) -> None:
     assert "no such folder" in refused(tmp_path / "absent")
+    (tmp_path / "ct.nii").touch()
+    assert "is a file; allowed: the folder" in refused(tmp_path / "ct.nii")
 
 
 def test_no_label_map(tmp_path: Path, ct: Path) -> None:

@@ -89,7 +89,8 @@ def files_of(folder: Path) -> list[Path]:
 
     Raises PatientError where there is no such folder, or too many files."""
     if not folder.is_dir():
-        raise PatientError(f"{folder}: there is no such folder")
+        what = "is a file; allowed: the folder it lies in" if folder.is_file() else ""
+        raise PatientError(f"{folder}: {what or 'there is no such folder'}")
     inner = folder / PER_CLASS
     places = [folder, inner] if inner.is_dir() and not inner.is_symlink() else [folder]
     paths = []
