@@ -23,8 +23,11 @@ from game.simulation.cement import (
     Veins,
     advance,
     aged,
+    flow,
     product,
 )
+from game.simulation.cement.network import PA_S as PASCAL_SECONDS
+from game.simulation.cement.network import ROWS, VOXEL
 from game.simulation.cement.tracks import Hole, Shaft, channels_of
 from game.training.cement_cases import PA_S, K, block, fluid, pushed, request
 
@@ -253,3 +256,20 @@ def test_channels_stand_in_place_of_bone_and_cross_back() -> None:
     blocked = advance(medium, shut, EMPTY, request(0.01))
     assert blocked.refused_ml == 0.01
     assert K > 0
+
+
+def test_two_rows_conduct_the_same_both_ways() -> None:
+    """Each pair is worked out once, for both; veins among them."""
+    cement, medium = EMPTY, with_vein(rubble())
+    for asked in requests():
+        cement = advance(medium, NO_CHANNELS, cement, asked)
+    net = flow._threads.kept.net
+    rows = int(net.counts[ROWS])
+    row, face = np.nonzero(net.half[:rows] < np.inf)
+    other, turn = net.joined[row, face], net.turn[row, face]
+    assert (net.joined[other, turn] == row).all()
+    assert (net.label[VOXEL, row] >= medium.porosity.size).any()
+    thick = net.state[PASCAL_SECONDS]
+    resists = thick[row] * net.half[row, face] + thick[other] * net.half[other, turn]
+    assert np.allclose(net.gain[row, face], 1.0 / resists, rtol=1e-12)
+    assert np.allclose(net.own[:rows], net.gain[:rows].sum(axis=1), rtol=1e-12)
